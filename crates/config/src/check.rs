@@ -1,0 +1,408 @@
+//! Reads `schedules.toml` and says, with the line, what is wrong with it.
+
+use crate::keys::{self, Keys};
+use crate::settings::{DaemonSettings, File, LogFormat, LogSettings};
+use backup_model::{Compression, CronExpr, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Schedule, Trigger, parse_duration, parse_size};
+use chrono_tz::Tz;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::time::Duration;
+use toml_edit::{Document, Item, TableLike, Value};
+
+/// What is wrong with the file, and where.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", .line.map(|l| format!("line {l}: ")).unwrap_or_default())]
+pub struct FileError {
+    /// Line, from 1.
+    pub line: Option<usize>,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+struct Reader<'a> {
+    text: &'a str,
+    zone: Tz,
+}
+
+type Found<T> = Result<T, FileError>;
+
+/// Reads and checks the file's text; `zone` stands where it names no timezone.
+///
+/// # Errors
+/// The first thing that is wrong, with its line.
+pub fn parse(text: &str, zone: Tz) -> Result<File, FileError> {
+    let document = Document::parse(text).map_err(|e| FileError {
+        line: e.span().map(|s| line_of(text, s.start)),
+        message: format!("not valid TOML: {}", e.message().trim().replace('\n', "; ")),
+    })?;
+    let reader = Reader { text, zone };
+    reader.file(document.as_table())
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+}
+
+impl Reader<'_> {
+    fn error<T>(&self, item: &Item, message: impl Display) -> Found<T> {
+        Err(self.plain_error(item.span().map(|s| s.start), message))
+    }
+
+    fn plain_error(&self, at: Option<usize>, message: impl Display) -> FileError {
+        FileError { line: at.map(|a| line_of(self.text, a)), message: message.to_string() }
+    }
+
+    fn table<'i>(&self, item: &'i Item, what: &str, keys: &Keys) -> Found<&'i dyn TableLike> {
+        let Some(table) = item.as_table_like() else {
+            return self.error(item, format!("{what} must be a table"));
+        };
+        self.check_keys(table, what, keys)?;
+        Ok(table)
+    }
+
+    fn check_keys(&self, table: &dyn TableLike, what: &str, keys: &Keys) -> Found<()> {
+        for (key, item) in table.iter() {
+            if let Some(message) = keys.refuse(what, key) {
+                let at = table.key(key).and_then(|k| k.span()).or_else(|| item.span()).map(|s| s.start);
+                return Err(self.plain_error(at, message));
+            }
+        }
+        Ok(())
+    }
+
+    fn text_of<'i>(&self, item: &'i Item, key: &str) -> Found<&'i str> {
+        match item.as_str() {
+            Some(text) => Ok(text),
+            None => self.error(item, format!("`{key}` must be a text in quotes")),
+        }
+    }
+
+    fn flag(&self, item: &Item, key: &str) -> Found<bool> {
+        match item.as_bool() {
+            Some(flag) => Ok(flag),
+            None => self.error(item, format!("`{key}` must be true or false")),
+        }
+    }
+
+    fn number(&self, item: &Item, key: &str, low: i64, high: i64) -> Found<i64> {
+        match item.as_integer() {
+            Some(n) if (low..=high).contains(&n) => Ok(n),
+            _ => self.error(item, format!("`{key}` must be a whole number from {low} to {high}")),
+        }
+    }
+
+    fn parsed<T, E: Display>(&self, item: &Item, result: Result<T, E>) -> Found<T> {
+        result.or_else(|e| self.error(item, e))
+    }
+
+    fn span(&self, item: &Item, key: &str) -> Found<Duration> {
+        self.parsed(item, parse_duration(self.text_of(item, key)?).map_err(|e| format!("`{key}`: {e}")))
+    }
+
+    fn size(&self, item: &Item, key: &str) -> Found<u64> {
+        match item.as_integer() {
+            Some(n) if n >= 0 => Ok(n as u64),
+            _ => self.parsed(item, parse_size(self.text_of(item, key)?).map_err(|e| format!("`{key}`: {e}"))),
+        }
+    }
+
+    /// A text, or a list of texts.
+    fn texts(&self, item: &Item, key: &str) -> Found<Vec<String>> {
+        if let Some(text) = item.as_str() {
+            return Ok(vec![text.to_owned()]);
+        }
+        let wrong = || format!("`{key}` must be a list of texts, for example {key} = [\"a\", \"b\"]");
+        let Some(list) = item.as_array() else { return self.error(item, wrong()) };
+        list.iter().map(|v| v.as_str().map(str::to_owned).ok_or_else(|| self.plain_error(v.span().map(|s| s.start), wrong()))).collect()
+    }
+
+    fn file(&self, top: &dyn TableLike) -> Found<File> {
+        self.check_keys(top, "the file", &keys::TOP)?;
+        match top.get("version") {
+            None => return Err(FileError { line: None, message: "version = 1 is missing; write it as the first line".into() }),
+            Some(item) if item.as_integer() != Some(1) => return self.error(item, "this program knows version = 1 of the file only"),
+            Some(_) => {}
+        }
+        let daemon = match top.get("daemon") {
+            Some(item) => self.daemon(item)?,
+            None => DaemonSettings::default(),
+        };
+        let defaults = match top.get("defaults") {
+            Some(item) => Some(self.table(item, "[defaults]", &keys::DEFAULTS)?),
+            None => None,
+        };
+        // Defaults are checked even where no schedule uses them.
+        if let Some(defaults) = defaults {
+            self.common(&[defaults])?;
+        }
+        let mut schedules: Vec<Schedule> = Vec::new();
+        let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+        if let Some(item) = top.get("schedule") {
+            let tables: Vec<(&dyn TableLike, Option<usize>)> = if let Some(list) = item.as_array_of_tables() {
+                list.iter().map(|t| (t as &dyn TableLike, t.span().map(|s| s.start))).collect()
+            } else if item.as_value().and_then(Value::as_array).is_some_and(toml_edit::Array::is_empty) {
+                Vec::new()
+            } else {
+                return self.error(item, "schedules are written as [[schedule]], with two brackets");
+            };
+            for (table, at) in tables {
+                let schedule = self.schedule(table, defaults, at)?;
+                let line = at.map_or(0, |a| line_of(self.text, a));
+                if let Some(first) = lines.insert(schedule.name.to_string(), line) {
+                    let message = format!("the name {} is taken by the schedule of line {first}; choose another name", schedule.name);
+                    return Err(FileError { line: Some(line), message });
+                }
+                schedules.push(schedule);
+            }
+        }
+        Ok(File { daemon, schedules })
+    }
+
+    fn daemon(&self, item: &Item) -> Found<DaemonSettings> {
+        let table = self.table(item, "[daemon]", &keys::DAEMON)?;
+        let mut out = DaemonSettings::default();
+        for (key, item) in table.iter() {
+            match key {
+                "listen" if item.as_str() == Some("") => {}
+                "listen" => return self.error(item, "listening on TCP is not in this version; remove `listen` or write listen = \"\""),
+                "max_runs" => out.max_runs = self.number(item, key, 1, 64)? as usize,
+                "socket" => out.socket = Some(PathBuf::from(self.text_of(item, key)?)),
+                "stop_timeout" => out.stop_timeout = self.span(item, key)?,
+                "restore_roots" => {
+                    out.restore_roots = self.texts(item, key)?.into_iter().map(PathBuf::from).collect();
+                    if out.restore_roots.iter().any(|p| !p.is_absolute()) {
+                        return self.error(item, "`restore_roots` must be absolute paths");
+                    }
+                }
+                "log" => out.log = self.log(item)?,
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+
+    fn log(&self, item: &Item) -> Found<LogSettings> {
+        let table = self.table(item, "[daemon] log", &keys::LOG)?;
+        let mut out = LogSettings::default();
+        for (key, item) in table.iter() {
+            match key {
+                "level" => {
+                    let level = self.text_of(item, key)?;
+                    if !["error", "warn", "info", "debug", "trace"].contains(&level) {
+                        return self.error(item, format!("{level:?} is no log level; write error, warn, info, debug or trace"));
+                    }
+                    level.clone_into(&mut out.level);
+                }
+                "format" => {
+                    out.format = match self.text_of(item, key)? {
+                        "text" => LogFormat::Text,
+                        "json" => LogFormat::Json,
+                        other => return self.error(item, format!("{other:?} is no log format; write text or json")),
+                    }
+                }
+                "max_size" => {
+                    out.max_size = self.size(item, key)?;
+                    if out.max_size < 10_000 {
+                        return self.error(item, "`max_size` must be at least 10kB");
+                    }
+                }
+                "keep" => out.keep = self.number(item, key, 0, 1000)? as usize,
+                _ => {}
+            }
+        }
+        Ok(out)
+    }
+
+    fn schedule(&self, table: &dyn TableLike, defaults: Option<&dyn TableLike>, at: Option<usize>) -> Found<Schedule> {
+        self.check_keys(table, "[[schedule]]", &keys::SCHEDULE)?;
+        let name = match table.get("name") {
+            Some(item) => self.parsed(item, Name::new(self.text_of(item, "name")?))?,
+            None => return Err(self.plain_error(at, "this schedule has no name; write name = \"docs_morning\"")),
+        };
+        let paths = match table.get("source") {
+            Some(item) => {
+                let paths = self.texts(item, "source")?;
+                if paths.is_empty() || paths.iter().any(|p| p.is_empty() || p.contains('\0')) {
+                    return self.error(item, "`source` needs at least one path, for example source = [\"documents\"]");
+                }
+                paths
+            }
+            None => return Err(self.plain_error(at, format!("the schedule {name} has no source; write source = [\"documents\"]"))),
+        };
+        let trigger = self.trigger(table, at)?;
+        let mut layers = vec![table];
+        layers.extend(defaults);
+        let mut schedule = self.common(&layers)?;
+        schedule.title = table.get("title").map(|i| self.text_of(i, "title").map(str::to_owned)).transpose()?;
+        schedule.name = name;
+        schedule.trigger = trigger;
+        schedule.source.paths = paths.into_iter().map(PathBuf::from).collect();
+        Ok(schedule)
+    }
+
+    fn trigger(&self, table: &dyn TableLike, at: Option<usize>) -> Found<Trigger> {
+        let mut times = Vec::new();
+        if let Some(item) = table.get("at") {
+            for text in self.texts(item, "at")? {
+                times.push(self.parsed(item, Trigger::parse_time(&text))?);
+            }
+            if times.is_empty() {
+                return self.error(item, "`at` needs at least one time, for example at = \"09:00\"");
+            }
+        }
+        let cron = match table.get("cron") {
+            Some(item) => Some(self.parsed(item, self.text_of(item, "cron")?.parse::<CronExpr>())?),
+            None => None,
+        };
+        let every = match table.get("every") {
+            Some(item) => Some(self.parsed(item, self.text_of(item, "every")?.parse::<Every>())?),
+            None => None,
+        };
+        let manual = table.get("manual").map(|i| self.flag(i, "manual")).transpose()?.unwrap_or(false);
+        Trigger::from_parts(&times, cron, every, manual).map_err(|e| self.plain_error(at, e))
+    }
+
+    /// What a schedule and `[defaults]` have in common; the first layer that has a key wins.
+    fn common(&self, layers: &[&dyn TableLike]) -> Found<Schedule> {
+        let get = |key: &str| layers.iter().find_map(|t| t.get(key));
+        let flag = |key: &str, default: bool| get(key).map_or(Ok(default), |i| self.flag(i, key));
+        for (key, only) in [("kind", "full"), ("content", "full"), ("form", "tar")] {
+            if let Some(item) = get(key) {
+                let word = self.text_of(item, key)?;
+                let known: &[&str] = match key {
+                    "kind" => &["full", "incremental", "differential"],
+                    "content" => &["full", "metadata", "data"],
+                    _ => &["tar", "repository"],
+                };
+                if !known.contains(&word) {
+                    return self.error(item, format!("{word:?} is no {key}; write {only:?}"));
+                }
+                if word != only {
+                    return self.error(item, format!("{key} = {word:?} is not in this version; write {only:?} or leave it out"));
+                }
+            }
+        }
+        let timezone = match get("timezone") {
+            Some(item) => {
+                let text = self.text_of(item, "timezone")?;
+                let message = format!("{text:?} is no timezone; write an IANA name such as \"Europe/Paris\"");
+                self.parsed(item, text.parse::<Tz>().map_err(|_| message))?
+            }
+            None => self.zone,
+        };
+        let compression = match get("compression") {
+            Some(item) => self.parsed(item, self.text_of(item, "compression")?.parse::<Compression>())?,
+            None => DEFAULT_COMPRESSION,
+        };
+        let mut exclude = Vec::new();
+        for layer in layers.iter().rev() {
+            if let Some(item) = layer.get("exclude") {
+                let patterns = self.texts(item, "exclude")?;
+                for pattern in &patterns {
+                    let mut builder = ignore::gitignore::GitignoreBuilder::new("/");
+                    if let Err(e) = builder.add_line(None, pattern) {
+                        return self.error(item, format!("the pattern {pattern:?} is wrong: {e}"));
+                    }
+                }
+                exclude.extend(patterns);
+            }
+        }
+        let jitter = get("jitter").map(|i| self.span(i, "jitter")).transpose()?.unwrap_or_default();
+        let timeout = get("timeout").map(|i| self.span(i, "timeout")).transpose()?;
+        let keep = get("keep").map(|i| self.keep(i)).transpose()?.unwrap_or_default();
+        let max_file_size = get("max_file_size").map(|i| self.size(i, "max_file_size")).transpose()?;
+        Ok(Schedule {
+            name: Name::new("x").map_err(|e| self.plain_error(None, e))?,
+            title: None,
+            enabled: flag("enabled", true)?,
+            source: FileSource {
+                paths: Vec::new(),
+                exclude,
+                exclude_caches: flag("exclude_caches", false)?,
+                one_file_system: flag("one_file_system", false)?,
+                max_file_size,
+            },
+            trigger: Trigger::Manual,
+            timezone,
+            compression,
+            keep,
+            catch_up: flag("catch_up", true)?,
+            jitter,
+            timeout,
+        })
+    }
+
+    fn keep(&self, item: &Item) -> Found<Keep> {
+        let table = self.table(item, "keep", &keys::KEEP)?;
+        let mut keep = Keep::default();
+        for (key, item) in table.iter() {
+            let number = |high: i64| self.number(item, key, 1, high).map(|n| Some(n as u32));
+            match key {
+                "last" => keep.last = number(1_000_000)?,
+                "hourly" => keep.hourly = number(100_000)?,
+                "daily" => keep.daily = number(100_000)?,
+                "weekly" => keep.weekly = number(10_000)?,
+                "monthly" => keep.monthly = number(10_000)?,
+                "yearly" => keep.yearly = number(1000)?,
+                "days" => keep.days = number(365)?,
+                "within" => keep.within = Some(self.span(item, "within")?.as_secs()),
+                _ => {}
+            }
+        }
+        Ok(keep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        parse(&format!("version = 1\n{text}"), chrono_tz::UTC).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn the_sample_is_valid() {
+        let file = parse(crate::SAMPLE, chrono_tz::UTC).expect("the sample");
+        assert!(!file.schedules.is_empty());
+    }
+
+    #[test]
+    fn says_line_and_remedy() {
+        let schedule = "[[schedule]]\nname = \"a\"\nsource = [\"x\"]\n";
+        for (text, wanted) in [
+            (format!("{schedule}at = \"09:00\"\nexclud = []"), "line 6: unknown key `exclud` in [[schedule]]; did you mean `exclude`?"),
+            (format!("{schedule}at = \"25:00\""), "line 5: \"25:00\" is not a time of day"),
+            (format!("{schedule}cron = \"0 2 * * Mno\""), "line 5: the day of week field"),
+            (format!("{schedule}cron = \"0 2 * * 1\"\nat = \"09:00\""), "line 2: give one of"),
+            (schedule.to_owned(), "line 2: no time is given"),
+            (format!("{schedule}at = \"09:00\"\nencrypt = {{}}"), "line 6: `encrypt` is not in this version"),
+            (format!("{schedule}at = \"09:00\"\nkind = \"incremental\""), "line 6: kind = \"incremental\" is not in this version"),
+            ("[databases.x]\nurl = \"y\"".to_owned(), "line 2: `databases` is not in this version"),
+            ("[daemon]\nlisten = \"127.0.0.1:8620\"".to_owned(), "line 3: listening on TCP is not in this version"),
+            (format!("{schedule}manual = true\nkeep = {{ days = 400 }}"), "line 6: `days` must be a whole number from 1 to 365"),
+            (format!("{schedule}manual = true\n{schedule}manual = true"), "line 6: the name a is taken by the schedule of line 2"),
+            (format!("{schedule}manual = true\nexclude = [\"[z-a]\"]"), "line 6: the pattern \"[z-a]\" is wrong"),
+            ("x = ".to_owned(), "line 2: not valid TOML"),
+            ("[defaults]\ntimezone = \"Europe/Pariss\"".to_owned(), "line 3: \"Europe/Pariss\" is no timezone"),
+            ("[schedule]\nname = \"a\"".to_owned(), "two brackets"),
+        ] {
+            let got = error(&text);
+            assert!(got.contains(wanted), "{text}\n  got    {got}\n  wanted {wanted}");
+        }
+        assert!(parse("", chrono_tz::UTC).expect_err("empty").to_string().contains("version = 1"));
+    }
+
+    #[test]
+    fn defaults_fill_in() {
+        let text = "version = 1\n[defaults]\ntimezone = \"Europe/Paris\"\nexclude = [\"*.tmp\"]\nkeep = { days = 30, last = 3 }\n[[schedule]]\nname = \"a\"\nsource = [\"x\", \"/y\"]\nat = [\"18:30\", \"09:00\"]\nexclude = [\"*.bak\"]\n";
+        let file = parse(text, chrono_tz::UTC).expect("valid");
+        let s = &file.schedules[0];
+        assert_eq!(s.timezone, chrono_tz::Europe::Paris);
+        assert_eq!(s.source.exclude, ["*.tmp", "*.bak"]);
+        assert_eq!((s.keep.days, s.keep.last), (Some(30), Some(3)));
+        assert_eq!(s.trigger.to_string(), "daily at 09:00, 18:30");
+        assert!(s.enabled && s.catch_up);
+    }
+}

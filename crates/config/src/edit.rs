@@ -1,0 +1,300 @@
+//! Edits `schedules.toml` in place: comments and order stay, the result is checked before it is
+//! written, and the write is atomic.
+
+use crate::check::{FileError, parse};
+use crate::settings::File;
+use backup_model::Name;
+use chrono_tz::Tz;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use toml_edit::{ArrayOfTables, DocumentMut, Item, Table, Value};
+
+/// The commented file that `init` writes.
+pub const SAMPLE: &str = include_str!("../../../schedules.toml");
+
+/// A value of the file that a program sets.
+pub type SettingValue = Value;
+
+/// A schedule to add: its keys and values, in the order in which they shall stand.
+pub type NewSchedule = Vec<(&'static str, Value)>;
+
+/// Why an edit was not made. The file is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum EditError {
+    /// The file is not valid as it stands.
+    #[error("{path} is not valid, {error}; mend it first")]
+    Before {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        error: FileError,
+    },
+    /// The edit would make it invalid.
+    #[error("{}", .0.message)]
+    After(FileError),
+    /// No schedule has this name.
+    #[error("there is no schedule {0}; `backupctl list` shows all")]
+    NoSchedule(String),
+    /// A schedule with this name exists.
+    #[error("there is already a schedule {0}; choose another name, or `backupctl delete {0}` first")]
+    Exists(String),
+    /// The file is a mount point.
+    #[error("{0} is itself a mount point, which cannot be replaced atomically; mount the folder that holds it instead")]
+    MountPoint(String),
+    /// It cannot be read or written.
+    #[error("cannot {doing} {path}: {source}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: String,
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+/// Reads and edits one schedules file.
+#[derive(Clone, Debug)]
+pub struct Editor {
+    path: PathBuf,
+    lock: PathBuf,
+    zone: Tz,
+}
+
+impl Editor {
+    /// An editor of the file at `path`; `lock` is the file whose lock keeps other editors out.
+    #[must_use]
+    pub fn new(path: PathBuf, lock: PathBuf, zone: Tz) -> Self {
+        Self { path, lock, zone }
+    }
+
+    fn io(&self, doing: &'static str) -> impl Fn(io::Error) -> EditError {
+        let path = self.path.display().to_string();
+        move |source| EditError::Io { doing, path: path.clone(), source }
+    }
+
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// [`EditError::Io`] or [`EditError::Before`].
+    pub fn read(&self) -> Result<File, EditError> {
+        let text = fs::read_to_string(&self.path).map_err(self.io("read"))?;
+        parse(&text, self.zone).map_err(|error| EditError::Before { path: self.path.display().to_string(), error })
+    }
+
+    fn edit(&self, change: impl FnOnce(&mut DocumentMut, &File) -> Result<(), EditError>) -> Result<(), EditError> {
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.lock);
+        let lock = lock.map_err(|source| EditError::Io { doing: "lock", path: self.lock.display().to_string(), source })?;
+        lock.lock().map_err(self.io("lock"))?;
+        let text = fs::read_to_string(&self.path).map_err(self.io("read"))?;
+        let before = |error| EditError::Before { path: self.path.display().to_string(), error };
+        let file = parse(&text, self.zone).map_err(before)?;
+        let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
+            before(FileError { line: None, message: e.message().to_owned() })
+        })?;
+        change(&mut document, &file)?;
+        let new = document.to_string();
+        parse(&new, self.zone).map_err(EditError::After)?;
+        if new != text {
+            self.replace(new.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Writes a new file beside the old one and renames it over it.
+    fn replace(&self, bytes: &[u8]) -> Result<(), EditError> {
+        // A symbolic link stays a link: what it points to is replaced.
+        let real = fs::canonicalize(&self.path).map_err(self.io("find"))?;
+        let folder = real.parent().unwrap_or(Path::new("/"));
+        let mode = fs::metadata(&real).map_err(self.io("look at"))?.permissions().mode();
+        let new = folder.join(format!(".schedules.toml.{}.new", std::process::id()));
+        let written = (|| {
+            let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+            file.write_all(bytes)?;
+            file.set_permissions(fs::Permissions::from_mode(mode & 0o7777))?;
+            file.sync_all()?;
+            fs::rename(&new, &real)?;
+            fs::File::open(folder)?.sync_all()
+        })();
+        written.map_err(|source| {
+            let _ = fs::remove_file(&new);
+            if source.raw_os_error() == Some(nix::libc::EBUSY) {
+                return EditError::MountPoint(real.display().to_string());
+            }
+            EditError::Io { doing: "write", path: real.display().to_string(), source }
+        })
+    }
+
+    /// Adds a schedule at the end.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn add(&self, name: &Name, keys: NewSchedule) -> Result<(), EditError> {
+        self.edit(|document, file| {
+            if file.schedule(name.as_str()).is_some() {
+                return Err(EditError::Exists(name.to_string()));
+            }
+            let mut table = Table::new();
+            table.decor_mut().set_prefix("\n");
+            table.insert("name", Item::Value(name.as_str().into()));
+            for (key, value) in keys {
+                table.insert(key, Item::Value(value));
+            }
+            tables(document)?.push(table);
+            Ok(())
+        })
+    }
+
+    /// Sets keys of a schedule, or removes those whose value is `None`.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn set(&self, name: &str, changes: Vec<(&str, Option<Value>)>) -> Result<(), EditError> {
+        self.edit(|document, _| {
+            let index = position(document, name)?;
+            let Some(table) = tables(document)?.get_mut(index) else { return Err(EditError::NoSchedule(name.to_owned())) };
+            for (key, value) in changes {
+                match value {
+                    None => {
+                        table.remove(key);
+                    }
+                    Some(mut value) => {
+                        // The comment behind a value stays.
+                        if let Some(old) = table.get(key).and_then(Item::as_value) {
+                            *value.decor_mut() = old.decor().clone();
+                        }
+                        table.insert(key, Item::Value(value));
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Removes a schedule. A comment that an empty line parts from it stays.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn delete(&self, name: &str) -> Result<(), EditError> {
+        self.edit(|document, _| {
+            let index = position(document, name)?;
+            let list = tables(document)?;
+            let prefix = list.get(index).and_then(|t| t.decor().prefix()).and_then(|p| p.as_str()).unwrap_or("").to_owned();
+            let stays = prefix.rfind("\n\n").map(|end| prefix[..=end].to_owned()).filter(|s| s.contains('#'));
+            list.remove(index);
+            if let Some(stays) = stays {
+                if let Some(next) = list.get_mut(index) {
+                    let own = next.decor().prefix().and_then(|p| p.as_str()).unwrap_or("").to_owned();
+                    next.decor_mut().set_prefix(format!("{stays}{own}"));
+                } else {
+                    let own = document.trailing().as_str().unwrap_or("").to_owned();
+                    document.set_trailing(format!("{stays}{own}"));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Copies a schedule under a new name; the copy starts disabled.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn duplicate(&self, name: &str, copy: &Name) -> Result<(), EditError> {
+        self.edit(|document, file| {
+            if file.schedule(copy.as_str()).is_some() {
+                return Err(EditError::Exists(copy.to_string()));
+            }
+            let index = position(document, name)?;
+            let list = tables(document)?;
+            let Some(mut table) = list.get(index).cloned() else { return Err(EditError::NoSchedule(name.to_owned())) };
+            table.decor_mut().set_prefix("\n");
+            table.set_position(None);
+            table.insert("name", Item::Value(copy.as_str().into()));
+            table.insert("enabled", Item::Value(false.into()));
+            list.push(table);
+            Ok(())
+        })
+    }
+}
+
+fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables, EditError> {
+    let item = document.entry("schedule").or_insert(Item::ArrayOfTables(ArrayOfTables::new()));
+    if item.is_value() {
+        *item = Item::ArrayOfTables(ArrayOfTables::new());
+    }
+    item.as_array_of_tables_mut().ok_or_else(|| {
+        EditError::After(FileError { line: None, message: "schedules are written as [[schedule]]".to_owned() })
+    })
+}
+
+fn position(document: &mut DocumentMut, name: &str) -> Result<usize, EditError> {
+    let found = tables(document)?.iter().position(|t| t.get("name").and_then(Item::as_str) == Some(name));
+    found.ok_or_else(|| EditError::NoSchedule(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "# The file of a careful person.\nversion = 1\n\n# A header that stays.\n\n# about a\n[[schedule]]\nname = \"a\"\nsource = [\"x\"] # the x\nat = \"09:00\" # early\n\n# about b\n[[schedule]]\nname = \"b\"\nsource = [\"y\"]\nmanual = true\n# the end\n";
+
+    fn editor() -> (tempfile::TempDir, Editor) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("schedules.toml");
+        fs::write(&path, FILE).expect("written");
+        let editor = Editor::new(path, folder.path().join("lock"), chrono_tz::UTC);
+        (folder, editor)
+    }
+
+    #[test]
+    fn edits_keep_comments_and_order() {
+        let (_folder, editor) = editor();
+        let read = || fs::read_to_string(&editor.path).expect("the file");
+        editor.set("a", vec![("at", Some("10:30".into())), ("enabled", Some(false.into()))]).expect("set");
+        assert_eq!(read(), FILE.replace("09:00", "10:30").replace("# early\n", "# early\nenabled = false\n"));
+        editor.set("a", vec![("at", Some("09:00".into())), ("enabled", None)]).expect("set back");
+        assert_eq!(read(), FILE);
+        let c = Name::new("c").expect("a name");
+        editor.duplicate("a", &c).expect("duplicate");
+        let file = editor.read().expect("valid");
+        assert_eq!(file.schedules.len(), 3);
+        assert_eq!((file.schedules[2].name.as_str(), file.schedules[2].enabled), ("c", false));
+        editor.delete("c").expect("delete");
+        assert_eq!(read(), FILE);
+        editor.delete("a").expect("delete the first");
+        let text = read();
+        assert!(text.contains("careful person") && text.contains("A header that stays") && text.contains("# about b"), "{text}");
+        assert!(!text.contains("# about a"), "{text}");
+        editor.delete("b").expect("delete the last");
+        assert!(read().contains("A header that stays") && read().contains("# the end"), "{}", read());
+        editor.add(&c, vec![("source", toml_edit::Value::from_iter(["x"])), ("at", "09:00".into())]).expect("add");
+        assert_eq!(editor.read().expect("valid").schedules.len(), 1);
+    }
+
+    #[test]
+    fn a_refused_edit_changes_nothing() {
+        let (_folder, editor) = editor();
+        let a = Name::new("a").expect("a name");
+        assert!(matches!(editor.add(&a, vec![]), Err(EditError::Exists(_))));
+        assert!(matches!(editor.delete("zz"), Err(EditError::NoSchedule(_))));
+        assert!(matches!(editor.set("a", vec![("at", Some("99:00".into()))]), Err(EditError::After(_))));
+        assert_eq!(fs::read_to_string(&editor.path).expect("the file"), FILE);
+        fs::write(&editor.path, "version = 1\nnonsense").expect("written");
+        assert!(matches!(editor.delete("a"), Err(EditError::Before { .. })));
+        assert_eq!(fs::read_to_string(&editor.path).expect("the file"), "version = 1\nnonsense");
+    }
+
+    #[test]
+    fn a_symbolic_link_stays_one_and_the_mode_too() {
+        let (folder, editor) = editor();
+        let link = folder.path().join("link.toml");
+        std::os::unix::fs::symlink(&editor.path, &link).expect("a link");
+        fs::set_permissions(&editor.path, fs::Permissions::from_mode(0o640)).expect("mode");
+        let through = Editor::new(link.clone(), folder.path().join("lock"), chrono_tz::UTC);
+        through.delete("a").expect("delete");
+        assert!(fs::symlink_metadata(&link).expect("link").is_symlink());
+        assert_eq!(fs::metadata(&editor.path).expect("file").permissions().mode() & 0o777, 0o640);
+    }
+}

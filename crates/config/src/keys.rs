@@ -1,0 +1,67 @@
+//! The keys of `schedules.toml`: known, later, unknown.
+
+/// A table of the file: its known keys and those that later versions bring.
+pub(crate) struct Keys {
+    pub(crate) known: &'static [&'static str],
+    pub(crate) later: &'static [&'static str],
+}
+
+pub(crate) const TOP: Keys = Keys {
+    known: &["version", "daemon", "defaults", "schedule"],
+    later: &["receiver", "destinations", "databases", "notifiers", "predecessors"],
+};
+
+pub(crate) const DAEMON: Keys = Keys {
+    known: &["listen", "max_runs", "log", "restore_roots", "socket", "stop_timeout"],
+    later: &["catalogue", "tls", "trusted_proxies", "allowed_origins", "allowed_destinations", "sender"],
+};
+
+pub(crate) const LOG: Keys = Keys { known: &["level", "format", "max_size", "keep"], later: &[] };
+
+pub(crate) const KEEP: Keys = Keys {
+    known: &["last", "hourly", "daily", "weekly", "monthly", "yearly", "days", "within"],
+    later: &[],
+};
+
+const LATER_IN_SCHEDULE: &[&str] = &[
+    "database", "full_every", "encrypt", "destinations", "notify", "before", "after", "on_failure", "hook_timeout",
+    "ignore_files", "accept_unreadable", "detect", "checksum", "nice", "ionice", "limit", "drill", "scrub", "local_index",
+];
+
+pub(crate) const DEFAULTS: Keys = Keys {
+    known: &[
+        "enabled", "timezone", "catch_up", "jitter", "timeout", "kind", "content", "form", "compression", "keep", "exclude",
+        "one_file_system", "max_file_size", "exclude_caches",
+    ],
+    later: LATER_IN_SCHEDULE,
+};
+
+pub(crate) const SCHEDULE: Keys = Keys {
+    known: &[
+        "name", "title", "source", "at", "cron", "every", "manual", "enabled", "timezone", "catch_up", "jitter", "timeout",
+        "kind", "content", "form", "compression", "keep", "exclude", "one_file_system", "max_file_size", "exclude_caches",
+    ],
+    later: LATER_IN_SCHEDULE,
+};
+
+impl Keys {
+    /// Why a key cannot stand here, or nothing.
+    pub(crate) fn refuse(&self, table: &str, key: &str) -> Option<String> {
+        if self.known.contains(&key) {
+            return None;
+        }
+        if self.later.contains(&key) {
+            return Some(format!("`{key}` is not in this version; remove it"));
+        }
+        let nearest = self
+            .known
+            .iter()
+            .map(|k| (strsim::damerau_levenshtein(k, key), *k))
+            .min()
+            .filter(|(distance, known)| *distance <= 3.min(known.len().max(3) - 1));
+        Some(match nearest {
+            Some((_, known)) => format!("unknown key `{key}` in {table}; did you mean `{known}`?"),
+            None => format!("unknown key `{key}` in {table}; known are {}", self.known.join(", ")),
+        })
+    }
+}

@@ -1,0 +1,16 @@
+//! The home folder and its `schedules.toml`: found, read, checked, edited in place; log files.
+
+mod check;
+mod edit;
+mod home;
+mod keys;
+pub mod logs;
+mod oneline;
+mod settings;
+
+pub use check::{FileError, parse};
+pub use edit::{EditError, Editor, NewSchedule, SAMPLE, SettingValue};
+pub use home::{Home, HomeError, local_zone};
+pub use oneline::{OneLine, OneLineError};
+pub use settings::{DaemonSettings, File, LogFormat, LogSettings};
+pub use toml_edit::Value;

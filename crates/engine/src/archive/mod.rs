@@ -1,0 +1,15 @@
+//! Archive files: the tar stream, its members, the index beside it.
+
+mod content;
+mod index;
+mod members;
+mod pax;
+mod reader;
+mod writer;
+
+pub(crate) use content::ContentHash;
+pub use index::{Entries, Entry, EntryKind, IndexReader, IndexWriter, compare_paths};
+pub(crate) use members::{Decoder, MemberReader};
+pub(crate) use pax::{EntryHeader, Segment, encode_entry, padding};
+pub(crate) use reader::{TarEntry, TarReader};
+pub(crate) use writer::ArchiveWriter;

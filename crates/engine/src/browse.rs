@@ -1,0 +1,143 @@
+//! Looks into archives by their index: folders, and what changed between two.
+
+use crate::archive::{Entry, EntryKind, IndexReader, compare_paths};
+use crate::error::EngineError;
+use crate::store::index_path;
+use backup_model::is_beneath;
+use std::cmp::Ordering;
+use std::path::Path;
+
+/// Something in a folder of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name in the folder.
+    pub name: Vec<u8>,
+    /// Its path in the archive.
+    pub path: Vec<u8>,
+    /// Its line of the index; none for a folder above the sources, which is implied only.
+    pub entry: Option<Entry>,
+}
+
+fn open(archive: &Path) -> Result<IndexReader, EngineError> {
+    IndexReader::open(&index_path(archive))
+}
+
+/// What lies directly in a folder of an archive (an empty path is the top): at most `limit` after
+/// `skip`, and how many there are in all. A path that is no folder is answered alone.
+///
+/// # Errors
+/// The index is missing or damaged, or holds no such path.
+pub fn list_folder(archive: &Path, folder: &[u8], skip: usize, limit: usize) -> Result<(Vec<Listed>, usize), EngineError> {
+    let index = open(archive)?;
+    let folder = if folder == b"." { b"" } else { folder };
+    let mut list: Vec<Listed> = Vec::new();
+    let mut total = 0;
+    let mut seen = folder.is_empty();
+    let mut from = folder.to_vec();
+    // Children are found by jumping over what lies beneath each of them.
+    loop {
+        let Some(entry) = index.entries_from(&from).next().transpose()? else { break };
+        if !is_beneath(&entry.path, folder) {
+            break;
+        }
+        if entry.path == folder {
+            seen = true;
+            if entry.kind != EntryKind::Folder {
+                let name = folder.rsplit(|b| *b == b'/').next().unwrap_or(folder).to_vec();
+                return Ok((vec![Listed { name, path: folder.to_vec(), entry: Some(entry) }], 1));
+            }
+            // NUL cannot stand in a path, so this is the place right after the folder itself.
+            from = [folder, b"/"].concat();
+            continue;
+        }
+        seen = true;
+        let start = if folder.is_empty() { 0 } else { folder.len() + 1 };
+        let end = entry.path[start..].iter().position(|b| *b == b'/').map_or(entry.path.len(), |i| start + i);
+        let path = entry.path[..end].to_vec();
+        if total >= skip && list.len() < limit {
+            let own = (entry.path.len() == end).then_some(entry);
+            list.push(Listed { name: path[start..].to_vec(), path: path.clone(), entry: own });
+        }
+        total += 1;
+        // Everything beneath sorts before this: a slash sorts before byte 1.
+        from = [&path[..], b"\x01"].concat();
+    }
+    if !seen {
+        return Err(EngineError::NotFound {
+            path: archive.display().to_string(),
+            what: backup_model::display_bytes(folder).to_string(),
+        });
+    }
+    Ok((list, total))
+}
+
+/// How an entry differs between two archives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// Only in the second.
+    Added,
+    /// Only in the first.
+    Removed,
+    /// Its contents, kind or link target differ.
+    Changed,
+    /// Only mode, owner, time or extended attributes differ.
+    Metadata,
+}
+
+impl ChangeKind {
+    /// The word in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Added => "added",
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+            Self::Metadata => "metadata",
+        }
+    }
+}
+
+/// One difference between two archives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// How it differs.
+    pub kind: ChangeKind,
+    /// The entry in the second archive, or in the first if it was removed.
+    pub entry: Entry,
+    /// The size in the first archive, if it was there.
+    pub old_size: Option<u64>,
+}
+
+/// Compares two archives by their indexes; every difference is given to `tell`, in order of path.
+///
+/// # Errors
+/// An index is missing or damaged.
+pub fn diff(first: &Path, second: &Path, tell: &mut dyn FnMut(Change)) -> Result<(), EngineError> {
+    let (a, b) = (open(first)?, open(second)?);
+    let (mut left, mut right) = (a.all(), b.all());
+    let (mut x, mut y) = (left.next().transpose()?, right.next().transpose()?);
+    loop {
+        let order = match (&x, &y) {
+            (None, None) => return Ok(()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(x), Some(y)) => compare_paths(&x.path, &y.path),
+        };
+        let old = if order == Ordering::Greater { None } else { std::mem::replace(&mut x, left.next().transpose()?) };
+        let new = if order == Ordering::Less { None } else { std::mem::replace(&mut y, right.next().transpose()?) };
+        match (old, new) {
+            (Some(entry), None) => tell(Change { kind: ChangeKind::Removed, old_size: Some(entry.size), entry }),
+            (None, Some(entry)) => tell(Change { kind: ChangeKind::Added, entry, old_size: None }),
+            (Some(old), Some(new)) => {
+                let contents = (old.kind, old.size, &old.link, old.device) != (new.kind, new.size, &new.link, new.device)
+                    || (old.sparse == new.sparse && old.hash != new.hash);
+                let metadata = (old.mode, old.uid, old.gid, old.mtime, old.xattrs) != (new.mode, new.uid, new.gid, new.mtime, new.xattrs);
+                let kind = if contents { Some(ChangeKind::Changed) } else if metadata { Some(ChangeKind::Metadata) } else { None };
+                if let Some(kind) = kind {
+                    tell(Change { kind, old_size: Some(old.size), entry: new });
+                }
+            }
+            (None, None) => {}
+        }
+    }
+}

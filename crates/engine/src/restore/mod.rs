@@ -1,0 +1,299 @@
+//! Brings files back: whole archives by reading them once, parts by reading only their members.
+
+mod extract;
+mod tree;
+
+use crate::archive::{Decoder, Entry, EntryKind, IndexReader, MemberReader, TarEntry, TarReader};
+use crate::error::EngineError;
+use crate::observer::Observer;
+use crate::store::{hex, index_path, read_manifest};
+use backup_model::{Manifest, is_beneath};
+use extract::{Extractor, Outcome};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// What to do where a file exists already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overwrite {
+    /// Leave it.
+    #[default]
+    Never,
+    /// Replace it if the archive's is newer.
+    Older,
+    /// Replace it.
+    Always,
+}
+
+/// What to restore, and where.
+#[derive(Clone, Debug)]
+pub struct RestorePlan {
+    /// The archive file.
+    pub archive: PathBuf,
+    /// The folder to write beneath; made if it is not there.
+    pub target: PathBuf,
+    /// Paths in the archive; empty means everything.
+    pub paths: Vec<Vec<u8>>,
+    /// What to do where a file exists already.
+    pub overwrite: Overwrite,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What a restore did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreReport {
+    /// Regular files written.
+    pub files: u64,
+    /// Folders made or completed.
+    pub folders: u64,
+    /// Links, fifos, devices.
+    pub others: u64,
+    /// Bytes of contents written.
+    pub bytes: u64,
+    /// Entries that were there already, equal in kind, size and time.
+    pub unchanged: u64,
+    /// Entries left out because something else stood in their place, or that failed.
+    pub left: u64,
+    /// Entries whose owner could not be given back because the caller is not root.
+    pub owners: u64,
+    /// Whether the archive's checksums were all compared and fit.
+    pub proven: bool,
+}
+
+/// Reads and hashes on the way.
+struct Hashing<R> {
+    inner: R,
+    hash: Sha256,
+    count: u64,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(out)?;
+        self.hash.update(&out[..n]);
+        self.count += n as u64;
+        Ok(n)
+    }
+}
+
+/// Restores from an archive. Only the archive is needed; with its index a part is read without the
+/// rest, with its sidecar all of it is proven.
+///
+/// # Errors
+/// The archive is damaged, asks for something that is refused, does not hold what was asked for, or
+/// the target cannot be written to. What was restored by then stays; running it again goes on.
+pub fn restore(plan: &RestorePlan, observer: &dyn Observer) -> Result<RestoreReport, EngineError> {
+    let file = File::open(&plan.archive).map_err(EngineError::io("open the archive", &plan.archive))?;
+    if let Some(Ok(manifest)) = read_manifest(&plan.archive).transpose() {
+        observer.expect(manifest.files, manifest.bytes);
+        if manifest.kind != backup_model::Kind::Full {
+            return Err(EngineError::Refused {
+                path: plan.archive.display().to_string(),
+                what: "increments are not in this version; use tar --listed-incremental=/dev/null -xf on each archive in order".into(),
+            });
+        }
+    }
+    let mut extractor = Extractor::open(plan, observer)?;
+    let index = index_path(&plan.archive);
+    if !plan.paths.is_empty() && index.exists() {
+        let reader = IndexReader::open(&index)?;
+        part(plan, &reader, &mut extractor)?;
+    } else {
+        whole(plan, file, &mut extractor)?;
+    }
+    extractor.finish()
+}
+
+fn chosen(plan: &RestorePlan, path: &[u8]) -> bool {
+    plan.paths.is_empty() || plan.paths.iter().any(|p| is_beneath(path, p))
+}
+
+fn read_error(path: &Path) -> impl Fn(io::Error) -> EngineError {
+    move |e| match e.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => EngineError::damaged(path, e),
+        _ => EngineError::io("read", path)(e),
+    }
+}
+
+/// Reads the archive from end to end.
+fn whole(plan: &RestorePlan, file: File, extractor: &mut Extractor<'_>) -> Result<(), EngineError> {
+    let failed = read_error(&plan.archive);
+    let hashing = Hashing { inner: file, hash: Sha256::new(), count: 0 };
+    let mut tar = TarReader::new(Decoder::new(hashing).map_err(&failed)?);
+    // Contents are compared with the index where there is one, entry by entry.
+    let index = index_path(&plan.archive);
+    let index = if index.exists() { Some(IndexReader::open(&index)?) } else { None };
+    let mut entries = index.as_ref().map(|i| i.all().peekable());
+    let mut found = vec![false; plan.paths.len()];
+    let mut hash_compared = 0u64;
+    // Further names of files that were not asked for themselves.
+    let mut names: Vec<TarEntry> = Vec::new();
+    while let Some(entry) = tar.next_entry().map_err(&failed)? {
+        let expected = match &mut entries {
+            Some(list) => advance(list, &entry, &plan.archive)?,
+            None => None,
+        };
+        for (i, path) in plan.paths.iter().enumerate() {
+            found[i] |= is_beneath(&entry.header.path, path);
+        }
+        if chosen(plan, &entry.header.path) {
+            if entry.header.kind == Some(EntryKind::HardLink) && !chosen(plan, &entry.header.link) {
+                names.push(entry);
+                continue;
+            }
+            let outcome = extractor.entry(&entry, &mut tar, &failed)?;
+            hash_compared += compare(&plan.archive, expected.as_ref(), outcome)?;
+        }
+    }
+    if let Some(missing) = found.iter().position(|f| !f) {
+        return Err(not_found(plan, missing));
+    }
+    let decoder = tar.finish().map_err(&failed)?;
+    let mut hashing = match decoder {
+        Decoder::Gzip(d) => d.into_inner().into_inner(),
+        Decoder::Zstd(d) => d.finish().into_inner(),
+        Decoder::None(d) => d.into_inner(),
+    };
+    io::copy(&mut hashing, &mut io::sink()).map_err(&failed)?;
+    if let Some(manifest) = read_manifest(&plan.archive)? {
+        check_sum(&plan.archive, &manifest, hashing.count, &hex(&hashing.hash.finalize()))?;
+        extractor.report.proven = true;
+    } else {
+        extractor.report.proven = hash_compared > 0;
+    }
+    if names.is_empty() { Ok(()) } else { contents_of_names(plan, names, extractor) }
+}
+
+/// Reads the archive again for the contents of files that only a further name was asked of.
+fn contents_of_names(plan: &RestorePlan, names: Vec<TarEntry>, extractor: &mut Extractor<'_>) -> Result<(), EngineError> {
+    let failed = read_error(&plan.archive);
+    let file = File::open(&plan.archive).map_err(EngineError::io("open the archive", &plan.archive))?;
+    let mut tar = TarReader::new(Decoder::new(file).map_err(&failed)?);
+    while let Some(mut entry) = tar.next_entry().map_err(&failed)? {
+        let first = entry.header.path.clone();
+        for name in names.iter().filter(|n| n.header.link == first) {
+            if extractor.has_written(&first) {
+                extractor.entry(name, &mut tar, &failed)?;
+            } else {
+                entry.header.path.clone_from(&name.header.path);
+                extractor.entry(&entry, &mut tar, &failed)?;
+                extractor.instead_of(&first, &name.header.path);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn check_sum(archive: &Path, manifest: &Manifest, size: u64, sha256: &str) -> Result<(), EngineError> {
+    if manifest.archive.size != size {
+        return Err(EngineError::damaged(archive, format!("it has {size} bytes, its sidecar says {}", manifest.archive.size)));
+    }
+    if manifest.archive.sha256 != sha256 {
+        return Err(EngineError::damaged(archive, "its SHA-256 is not the one of its sidecar"));
+    }
+    Ok(())
+}
+
+/// Moves the index to the entry that the tar stream holds: both have the same order, and the index
+/// alone has sockets.
+pub(crate) fn advance(
+    list: &mut std::iter::Peekable<crate::archive::Entries<'_>>,
+    entry: &TarEntry,
+    archive: &Path,
+) -> Result<Option<Entry>, EngineError> {
+    loop {
+        match list.next().transpose()? {
+            Some(line) if line.kind == EntryKind::Socket => {}
+            Some(line) if line.path == entry.header.path && Some(line.kind) == entry.header.kind => return Ok(Some(line)),
+            _ => {
+                let path = backup_model::display_bytes(&entry.header.path).to_string();
+                return Err(EngineError::damaged(archive, format!("its index does not fit it at {path}; remove the index to restore without it")));
+            }
+        }
+    }
+}
+
+fn compare(archive: &Path, expected: Option<&Entry>, outcome: Outcome) -> Result<u64, EngineError> {
+    match (expected, outcome) {
+        (Some(Entry { hash: Some(hash), path, .. }), Outcome::Written(Some(found))) => {
+            if *hash != found {
+                let path = backup_model::display_bytes(path).to_string();
+                return Err(EngineError::damaged(archive, format!("the contents of {path} are not what the index says")));
+            }
+            Ok(1)
+        }
+        _ => Ok(0),
+    }
+}
+
+fn not_found(plan: &RestorePlan, at: usize) -> EngineError {
+    EngineError::NotFound {
+        path: plan.archive.display().to_string(),
+        what: backup_model::display_bytes(&plan.paths[at]).to_string(),
+    }
+}
+
+/// Reads only what was asked for, by the index.
+fn part(plan: &RestorePlan, index: &IndexReader, extractor: &mut Extractor<'_>) -> Result<(), EngineError> {
+    let failed = read_error(&plan.archive);
+    let mut members = MemberReader::open(&plan.archive, index.compression, &index.members)?;
+    // A path beneath another is restored with it.
+    let mut paths = plan.paths.clone();
+    paths.sort_by(|a, b| crate::archive::compare_paths(a, b));
+    paths.dedup_by(|b, a| is_beneath(b, a));
+    let mut expected_files = 0;
+    let mut expected_bytes = 0;
+    for path in &paths {
+        for entry in beneath(index, path) {
+            let entry = entry?;
+            if entry.kind == EntryKind::File || entry.kind == EntryKind::HardLink {
+                expected_files += 1;
+                expected_bytes += entry.size;
+            }
+        }
+    }
+    extractor.observer.expect(expected_files, expected_bytes);
+    for (i, path) in paths.iter().enumerate() {
+        let mut any = false;
+        for line in beneath(index, path) {
+            let line = line?;
+            any = true;
+            let Some(offset) = line.offset else { continue };
+            members.seek(offset).map_err(&failed)?;
+            let mut tar = TarReader::new(&mut members);
+            let mut entry = tar.next_entry().map_err(&failed)?.ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))?;
+            if entry.header.path != line.path {
+                return Err(EngineError::damaged(&plan.archive, "its index points to another entry"));
+            }
+            let mut expected = line.clone();
+            // A further name whose file is not restored with it gets the contents itself.
+            if line.kind == EntryKind::HardLink && !extractor.has_written(&line.link) {
+                let Some(first) = index.get(&line.link)?.filter(|f| f.offset.is_some()) else {
+                    return Err(EngineError::damaged(&plan.archive, "a hard link names a file that is not there"));
+                };
+                members.seek(first.offset.unwrap_or_default()).map_err(&failed)?;
+                tar = TarReader::new(&mut members);
+                entry = tar.next_entry().map_err(&failed)?.ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))?;
+                entry.header.path.clone_from(&line.path);
+                extractor.instead_of(&line.link, &line.path);
+                expected = first;
+            }
+            let outcome = extractor.entry(&entry, &mut tar, &failed)?;
+            compare(&plan.archive, Some(&expected), outcome)?;
+        }
+        if !any {
+            let at = plan.paths.iter().position(|p| p == &paths[i]).unwrap_or(0);
+            return Err(not_found(plan, at));
+        }
+    }
+    extractor.report.proven = true;
+    Ok(())
+}
+
+fn beneath<'a>(index: &'a IndexReader, path: &'a [u8]) -> impl Iterator<Item = Result<Entry, EngineError>> + 'a {
+    let everything = path.is_empty() || path == b".";
+    let start: &[u8] = if everything { b"" } else { path };
+    index.entries_from(start).take_while(move |e| everything || e.as_ref().map_or(true, |e| is_beneath(&e.path, path)))
+}

@@ -1,0 +1,241 @@
+//! Where archives lie: a folder for each schedule, with names that appear only when complete.
+
+use crate::error::EngineError;
+use backup_model::{Kind, Manifest};
+use chrono::{DateTime, FixedOffset};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Suffix of an index beside its archive.
+pub const INDEX_SUFFIX: &str = ".idx";
+/// Suffix of a sidecar beside its archive.
+pub const SIDECAR_SUFFIX: &str = ".json";
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, b| {
+        use std::fmt::Write as _;
+        let _ = write!(text, "{b:02x}");
+        text
+    })
+}
+
+/// The index of an archive.
+#[must_use]
+pub fn index_path(archive: &Path) -> PathBuf {
+    with_suffix(archive, INDEX_SUFFIX)
+}
+
+/// The sidecar of an archive.
+#[must_use]
+pub fn sidecar_path(archive: &Path) -> PathBuf {
+    with_suffix(archive, SIDECAR_SUFFIX)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn part_path(path: &Path) -> PathBuf {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    path.with_file_name(format!(".{name}.part"))
+}
+
+/// Files that are being written; whatever is not published is removed when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    archive: PathBuf,
+    pending: Vec<PathBuf>,
+}
+
+impl Parts {
+    /// Picks a free name in the folder and begins the archive's part file.
+    pub(crate) fn begin(folder: &Path, kind: Kind, time: DateTime<FixedOffset>, suffix: &str) -> Result<(Self, File), EngineError> {
+        fs::create_dir_all(folder).map_err(EngineError::io("make the folder", folder))?;
+        let stem = format!("{}_{}", kind.prefix(), time.format("%Y-%m-%d_%H-%M-%S"));
+        for n in 1..10_000 {
+            let name = if n == 1 { format!("{stem}{suffix}") } else { format!("{stem}_{n}{suffix}") };
+            let archive = folder.join(name);
+            if archive.symlink_metadata().is_ok() || sidecar_path(&archive).symlink_metadata().is_ok() {
+                continue;
+            }
+            let mut parts = Self { archive: archive.clone(), pending: Vec::new() };
+            match parts.create(&archive) {
+                Ok(file) => return Ok((parts, file)),
+                Err(EngineError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Err(EngineError::io("find a free name in", folder)(io::Error::from(io::ErrorKind::AlreadyExists)))
+    }
+
+    pub(crate) fn archive(&self) -> &Path {
+        &self.archive
+    }
+
+    /// Begins a part file for a name beside the archive.
+    pub(crate) fn create(&mut self, path: &Path) -> Result<File, EngineError> {
+        let part = part_path(path);
+        let file = OpenOptions::new().create_new(true).write(true).read(true).mode(0o640).open(&part);
+        let file = file.map_err(EngineError::io("create", &part))?;
+        self.pending.push(path.to_owned());
+        Ok(file)
+    }
+
+    /// Gives every part its name, in the order in which they were begun: the sidecar, begun last,
+    /// makes the archive count. All parts are synced before the first is renamed, so a crash between
+    /// two renames leaves a set that [`sweep`] completes.
+    pub(crate) fn publish(mut self, files: &[&File]) -> Result<PathBuf, EngineError> {
+        for file in files {
+            file.sync_all().map_err(EngineError::io("sync the parts of", &self.archive))?;
+        }
+        let folder = self.archive.parent().unwrap_or(Path::new("/")).to_owned();
+        while let Some(path) = self.pending.first().cloned() {
+            rename_new(&part_path(&path), &path).map_err(EngineError::io("name", &path))?;
+            self.pending.remove(0);
+        }
+        sync_folder(&folder)?;
+        Ok(self.archive.clone())
+    }
+}
+
+impl Drop for Parts {
+    fn drop(&mut self) {
+        for path in &self.pending {
+            // What cannot be removed now is swept at the next start.
+            let _ = fs::remove_file(part_path(path));
+        }
+    }
+}
+
+/// Renames without ever replacing anything.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        // Some file systems (NFS, FUSE) do not know the flag: a hard link never replaces either.
+        Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOSYS) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        other => other.map_err(io::Error::from),
+    }
+}
+
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), EngineError> {
+    File::open(folder).and_then(|f| f.sync_all()).map_err(EngineError::io("sync the folder", folder))
+}
+
+/// Writes a sidecar's text into its part file.
+pub(crate) fn write_manifest(file: &mut File, manifest: &Manifest, path: &Path) -> Result<(), EngineError> {
+    let text = serde_json::to_string_pretty(manifest).map_err(|e| EngineError::damaged(path, e))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(EngineError::io("write", path))
+}
+
+/// Reads the sidecar of an archive; `None` if it has none.
+///
+/// # Errors
+/// The system's word, or [`EngineError::Damaged`].
+pub fn read_manifest(archive: &Path) -> Result<Option<Manifest>, EngineError> {
+    let path = sidecar_path(archive);
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| EngineError::damaged(&path, e)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(EngineError::io("read", &path)(e)),
+    }
+}
+
+/// Archives in a schedule's folder that have a sidecar, by name; damaged sidecars are answered as
+/// errors beside them. A folder that is not there holds none.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn archives_in(folder: &Path) -> Result<Vec<(PathBuf, Result<Manifest, EngineError>)>, EngineError> {
+    let mut found = Vec::new();
+    for name in names(folder)? {
+        let Some(archive) = name.strip_suffix(SIDECAR_SUFFIX).filter(|n| !n.starts_with('.')) else { continue };
+        let archive = folder.join(archive);
+        if let Some(manifest) = read_manifest(&archive).transpose() {
+            found.push((archive, manifest));
+        }
+    }
+    Ok(found)
+}
+
+fn names(folder: &Path) -> Result<Vec<String>, EngineError> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(EngineError::io("read the folder", folder)(e)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(EngineError::io("read the folder", folder))?;
+        // Archives have names of ours, which are UTF-8; anything else is not ours to touch.
+        if let Ok(name) = entry.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Cleans a schedule's folder after a crash: sets whose parts were all complete are given their
+/// names, other parts are removed. The caller holds the schedule's lock. Answers what was done.
+///
+/// # Errors
+/// The system's word on the first thing that could not be done.
+pub fn sweep(folder: &Path) -> Result<Vec<String>, EngineError> {
+    let mut done = Vec::new();
+    let names = names(folder)?;
+    let parts = || names.iter().filter_map(|n| n.strip_prefix('.').and_then(|n| n.strip_suffix(".part")).map(|t| (n, t)));
+    for (part, target) in parts() {
+        let Some(archive) = target.strip_suffix(SIDECAR_SUFFIX) else { continue };
+        let archive = folder.join(archive);
+        let manifest: Option<Manifest> = fs::read(folder.join(part)).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        let complete = manifest.is_some_and(|m| {
+            let index = index_path(&archive);
+            let fits = |path: &Path, size: u64| fs::metadata(path).is_ok_and(|f| f.len() == size);
+            fits(&archive, m.archive.size) && m.index.is_none_or(|i| fits(&index, i.size) || fits(&part_path(&index), i.size))
+        });
+        if complete {
+            let index = index_path(&archive);
+            if part_path(&index).exists() {
+                rename_new(&part_path(&index), &index).map_err(EngineError::io("name", &index))?;
+            }
+            rename_new(&folder.join(part), &sidecar_path(&archive)).map_err(EngineError::io("name", &archive))?;
+            done.push(format!("completed {}", archive.display()));
+        }
+    }
+    for (part, _) in parts() {
+        let path = folder.join(part);
+        match fs::remove_file(&path) {
+            Ok(()) => done.push(format!("removed {}", path.display())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(EngineError::io("remove", &path)(e)),
+        }
+    }
+    if !done.is_empty() {
+        sync_folder(folder)?;
+    }
+    Ok(done)
+}
+
+/// Removes an archive: sidecar first, so that what is left of a crash does not count as an archive.
+/// What is already gone is no error.
+///
+/// # Errors
+/// The system's word on the first file that could not be removed.
+pub fn remove(archive: &Path) -> Result<(), EngineError> {
+    for path in [sidecar_path(archive), index_path(archive), archive.to_owned()] {
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(EngineError::io("remove", &path)(e)),
+            _ => {}
+        }
+    }
+    archive.parent().map_or(Ok(()), sync_folder)
+}

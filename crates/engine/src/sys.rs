@@ -1,0 +1,129 @@
+//! System calls on directory handles: nothing here follows a symbolic link or trusts a long path.
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use xattr::FileExt as _;
+
+/// Seconds and nanoseconds since 1970; nanoseconds count forward also before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    /// Seconds, negative before 1970.
+    pub sec: i64,
+    /// Nanoseconds, 0 to 999 999 999.
+    pub nsec: u32,
+}
+
+/// Extended attributes: name and value, sorted by name.
+pub(crate) type Xattrs = Vec<(Vec<u8>, Vec<u8>)>;
+
+pub(crate) fn open_dir_at(dir: impl AsFd, name: &[u8]) -> Result<OwnedFd, Errno> {
+    openat(dir, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+pub(crate) fn open_root(path: &std::path::Path) -> Result<OwnedFd, Errno> {
+    openat(nix::fcntl::AT_FDCWD, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// Opens a file for reading; never blocks on a fifo, never follows a link.
+pub(crate) fn open_file_at(dir: impl AsFd, name: &[u8]) -> Result<File, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+    openat(dir, name, flags, Mode::empty()).map(File::from)
+}
+
+pub(crate) fn stat_at(dir: impl AsFd, name: &[u8]) -> Result<FileStat, Errno> {
+    fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)
+}
+
+pub(crate) fn stat_fd(fd: impl AsFd) -> Result<FileStat, Errno> {
+    fstat(fd)
+}
+
+pub(crate) fn mtime(stat: &FileStat) -> Time {
+    Time { sec: stat.st_mtime, nsec: stat.st_mtime_nsec as u32 }
+}
+
+pub(crate) fn ctime(stat: &FileStat) -> Time {
+    Time { sec: stat.st_ctime, nsec: stat.st_ctime_nsec as u32 }
+}
+
+/// The names in a folder, sorted as raw bytes.
+pub(crate) fn names_in(dir: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
+    // A second handle: reading moves the position of the handle it reads from.
+    let mut reader = Dir::from_fd(open_dir_at(dir, b".")?)?;
+    let mut names = Vec::new();
+    for entry in reader.iter() {
+        let name = entry?.file_name().to_bytes().to_vec();
+        if name != b"." && name != b".." {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+pub(crate) fn read_link_at(dir: impl AsFd, name: &[u8]) -> Result<Vec<u8>, Errno> {
+    readlinkat(dir, name).map(|t| t.as_bytes().to_vec())
+}
+
+/// The path of a name in an open folder, for calls that know no handle. Only the last component is
+/// resolved by name, and the callers' calls do not follow it.
+pub(crate) fn proc_path(dir: BorrowedFd<'_>, name: &[u8]) -> PathBuf {
+    let mut bytes = format!("/proc/self/fd/{}/", dir.as_raw_fd()).into_bytes();
+    bytes.extend_from_slice(name);
+    PathBuf::from(std::ffi::OsStr::from_bytes(&bytes))
+}
+
+fn not_supported(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EOPNOTSUPP | Errno::ENOSYS | Errno::EPERM | Errno::EBADF))
+}
+
+fn collect(
+    names: io::Result<xattr::XAttrs>,
+    get: impl Fn(&std::ffi::OsStr) -> io::Result<Option<Vec<u8>>>,
+) -> io::Result<Xattrs> {
+    let names = match names {
+        Ok(names) => names,
+        Err(e) if not_supported(&e) => return Ok(Vec::new()),
+        Err(e) => return Err(e),
+    };
+    let mut list = Vec::new();
+    for name in names {
+        match get(&name) {
+            Ok(Some(value)) => list.push((name.as_bytes().to_vec(), value)),
+            Ok(None) => {}
+            Err(e) if not_supported(&e) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    list.sort_unstable();
+    Ok(list)
+}
+
+/// Extended attributes of an open file or folder.
+pub(crate) fn xattrs_of(file: &File) -> io::Result<Xattrs> {
+    collect(file.list_xattr(), |name| file.get_xattr(name))
+}
+
+/// Extended attributes of a name in a folder that cannot be opened (a link, a fifo, a device).
+pub(crate) fn xattrs_at(dir: BorrowedFd<'_>, name: &[u8]) -> io::Result<Xattrs> {
+    let path = proc_path(dir, name);
+    collect(xattr::list(&path), |n| xattr::get(&path, n))
+}
+
+/// Raises the limit on open files as far as allowed: deep trees hold one handle a level.
+pub fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && soft < hard
+    {
+        // A refusal leaves the old limit, and a tree too deep for it is reported by name.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(65_536), hard);
+    }
+}

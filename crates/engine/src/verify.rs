@@ -1,0 +1,200 @@
+//! Checks an archive against its sidecar and its index.
+
+use crate::archive::{ContentHash, Decoder, EntryKind, IndexReader, Segment, TarReader};
+use crate::error::EngineError;
+use crate::observer::Observer;
+use crate::restore::{advance, check_sum};
+use crate::store::{hex, index_path, read_manifest};
+use md5::Md5;
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// How thorough a verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum VerifyDepth {
+    /// Sizes and checksums of the files.
+    Checksums,
+    /// Every byte unpacked, every entry compared with the index.
+    Deep,
+}
+
+/// What a verification saw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// Entries read (deep only).
+    pub files: u64,
+    /// Bytes of contents read (deep), or of the archive.
+    pub bytes: u64,
+    /// Whether there was a sidecar to compare with.
+    pub sidecar: bool,
+    /// Whether there was an index to compare with (deep only).
+    pub index: bool,
+}
+
+struct Watched<'a> {
+    inner: File,
+    sha: Sha256,
+    md5: Md5,
+    count: u64,
+    observer: &'a dyn Observer,
+}
+
+impl Read for Watched<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.observer.cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
+        let n = self.inner.read(out)?;
+        self.sha.update(&out[..n]);
+        self.md5.update(&out[..n]);
+        self.count += n as u64;
+        Ok(n)
+    }
+}
+
+/// Verifies one archive.
+///
+/// # Errors
+/// [`EngineError::Damaged`] says what does not fit; [`EngineError::Cancelled`] if asked to stop.
+pub fn verify(archive: &Path, depth: VerifyDepth, observer: &dyn Observer) -> Result<Verified, EngineError> {
+    let inner = File::open(archive).map_err(EngineError::io("open the archive", archive))?;
+    let size = inner.metadata().map_err(EngineError::io("look at", archive))?.len();
+    let manifest = read_manifest(archive)?;
+    if let Some(manifest) = &manifest {
+        match depth {
+            VerifyDepth::Deep => observer.expect(manifest.files, manifest.bytes),
+            VerifyDepth::Checksums => observer.expect(1, size),
+        }
+        if let Some(index) = &manifest.index {
+            check_index(archive, index)?;
+        }
+    }
+    let mut watched = Watched { inner, sha: Sha256::new(), md5: Md5::new(), count: 0, observer };
+    let mut seen = Verified { sidecar: manifest.is_some(), ..Verified::default() };
+    let result = match depth {
+        VerifyDepth::Deep => deep(archive, watched, &mut seen, observer),
+        VerifyDepth::Checksums => {
+            let mut buffer = vec![0; 1 << 20];
+            loop {
+                match watched.read(&mut buffer) {
+                    Ok(0) => break Ok(watched),
+                    Ok(n) => {
+                        seen.bytes += n as u64;
+                        observer.progress(0, seen.bytes, 0, b"");
+                    }
+                    Err(e) => break Err(EngineError::io("read", archive)(e)),
+                }
+            }
+        }
+    };
+    if observer.cancelled() {
+        return Err(EngineError::Cancelled);
+    }
+    let watched = result?;
+    match &manifest {
+        Some(manifest) => {
+            check_sum(archive, manifest, watched.count, &hex(&watched.sha.finalize()))?;
+            if manifest.archive.md5 != hex(&watched.md5.finalize()) {
+                return Err(EngineError::damaged(archive, "its MD5 is not the one of its sidecar"));
+            }
+        }
+        None if depth == VerifyDepth::Checksums => {
+            return Err(EngineError::NotFound {
+                path: archive.display().to_string(),
+                what: "a sidecar with checksums (use --deep to read the archive itself)".into(),
+            });
+        }
+        None => {}
+    }
+    Ok(seen)
+}
+
+fn check_index(archive: &Path, expected: &backup_model::IndexFile) -> Result<(), EngineError> {
+    let path = index_path(archive);
+    let mut file = File::open(&path).map_err(EngineError::io("open the index", &path))?;
+    let mut sha = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let n = file.read(&mut buffer).map_err(EngineError::io("read", &path))?;
+        if n == 0 {
+            break;
+        }
+        sha.update(&buffer[..n]);
+    }
+    if hex(&sha.finalize()) == expected.sha256 { Ok(()) } else { Err(EngineError::damaged(&path, "its SHA-256 is not the one of the sidecar")) }
+}
+
+fn deep<'a>(archive: &Path, watched: Watched<'a>, seen: &mut Verified, observer: &dyn Observer) -> Result<Watched<'a>, EngineError> {
+    let failed = |e: io::Error| match e.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => EngineError::damaged(archive, e),
+        _ => EngineError::io("read", archive)(e),
+    };
+    let index = index_path(archive);
+    let index = if index.exists() { Some(IndexReader::open(&index)?) } else { None };
+    seen.index = index.is_some();
+    let mut lines = index.as_ref().map(|i| i.all().peekable());
+    let mut tar = TarReader::new(Decoder::new(watched).map_err(failed)?);
+    let mut buffer = vec![0; 256 * 1024];
+    while let Some(entry) = tar.next_entry().map_err(failed)? {
+        let line = match &mut lines {
+            Some(list) => advance(list, &entry, archive)?,
+            None => None,
+        };
+        let shown = || backup_model::display_bytes(&entry.header.path).to_string();
+        let wrong = |what: &str| EngineError::damaged(archive, format!("{what} of {} is not what the index says", shown()));
+        if let Some(line) = &line {
+            let h = &entry.header;
+            let size_fits = line.kind != EntryKind::File || line.size == h.size;
+            if (line.mode, line.uid, line.gid, line.mtime) != (h.mode, h.uid, h.gid, h.mtime) || !size_fits || line.offset != Some(entry.offset) {
+                return Err(wrong("the metadata"));
+            }
+            if matches!(line.kind, EntryKind::Symlink | EntryKind::HardLink) && line.link != h.link {
+                return Err(wrong("the target"));
+            }
+        }
+        if entry.header.kind == Some(EntryKind::File) {
+            let mut hash = ContentHash::new(entry.header.sparse.is_some());
+            let whole = [Segment { offset: 0, length: entry.stored }];
+            for segment in entry.header.sparse.as_deref().unwrap_or(&whole) {
+                hash.segment(*segment);
+                let mut left = segment.length;
+                while left > 0 {
+                    let want = left.min(buffer.len() as u64) as usize;
+                    let n = tar.read_data(&mut buffer[..want]).map_err(failed)?;
+                    if n == 0 {
+                        return Err(EngineError::damaged(archive, format!("{} ends early", shown())));
+                    }
+                    hash.hasher.update(&buffer[..n]);
+                    left -= n as u64;
+                }
+            }
+            let found = hash.finish(entry.header.size);
+            if line.is_some_and(|l| l.hash != Some(found)) {
+                return Err(wrong("the contents"));
+            }
+            seen.bytes += entry.header.size;
+        }
+        if matches!(entry.header.kind, Some(EntryKind::File | EntryKind::HardLink)) {
+            seen.files += 1;
+        }
+        observer.progress(seen.files, seen.bytes, 0, &entry.header.path);
+    }
+    if let Some(list) = lines {
+        for line in list {
+            let line = line?;
+            if line.kind != EntryKind::Socket {
+                let path = backup_model::display_bytes(&line.path).to_string();
+                return Err(EngineError::damaged(archive, format!("{path} is in the index but not in the archive")));
+            }
+        }
+    }
+    let mut watched = match tar.finish().map_err(failed)? {
+        Decoder::Gzip(d) => d.into_inner().into_inner(),
+        Decoder::Zstd(d) => d.finish().into_inner(),
+        Decoder::None(d) => d.into_inner(),
+    };
+    io::copy(&mut watched, &mut io::sink()).map_err(failed)?;
+    Ok(watched)
+}

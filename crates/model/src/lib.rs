@@ -1,0 +1,32 @@
+//! The words of the product: schedules, triggers, runs, archives, retention.
+//!
+//! Everything here is pure: no input or output, no clock. Times come in as arguments.
+
+mod archive;
+mod cron_expr;
+mod measure;
+mod name;
+mod path;
+mod retention;
+mod run;
+mod schedule;
+mod trigger;
+
+pub use archive::{
+    ArchiveFile, ArchiveId, ArchiveRecord, Compression, IndexFile, Kind, MANIFEST_VERSION,
+    Manifest, Note, NoteLevel,
+};
+pub use cron_expr::{CronError, CronExpr};
+pub use measure::{
+    MeasureError, format_duration, format_size, parse_duration, parse_rate_size, parse_size,
+};
+pub use name::{Name, NameError};
+pub use path::{
+    BytesPath, display_bytes, entry_path_of, is_beneath, nearest_common_sources, unique_prefix_ok,
+};
+pub use retention::{Candidate, Decision, Keep, Reason, plan as plan_retention};
+pub use run::{
+    Cause, Operation, ParseWordError, Progress, Run, RunCounts, RunId, RunStatus, StatusGroup,
+};
+pub use schedule::{DEFAULT_COMPRESSION, FileSource, Schedule};
+pub use trigger::{Every, Trigger, TriggerError, local_day_start, to_instant};
