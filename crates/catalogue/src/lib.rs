@@ -1,1 +1,118 @@
-//! .
+//! What is remembered: runs, their notes, archives, and where each schedule stands.
+//!
+//! One interface, [`Catalogue`]; statements are written so that SQLite and PostgreSQL both take
+//! them, and `tests/conformance.rs` is the suite that every database must pass. File entries are not
+//! here: they are in the indexes beside the archives.
+
+mod archives;
+mod error;
+mod history;
+mod rows;
+mod runs;
+mod schedules;
+mod stats;
+
+pub use error::CatalogueError;
+pub use history::{HistoryFilter, HistoryPage, Sort};
+pub use runs::{Finish, Lease, NewRun};
+pub use schedules::ScheduleState;
+pub use stats::{DayCount, GroupCount, StatsFilter, Statistics};
+
+use sqlx::AnyPool;
+use sqlx::any::AnyPoolOptions;
+use std::path::Path;
+
+/// The catalogue, open. Clones share one pool of connections.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    pool: AnyPool,
+    recorded: bool,
+}
+
+/// The steps from an empty database to the present schema, in order.
+const SQLITE: &[&str] = &[include_str!("sql/0001_sqlite.sql")];
+
+impl Catalogue {
+    /// Opens or makes the SQLite catalogue at a path.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] if it cannot be opened, is damaged, or belongs to a newer program.
+    pub async fn open_file(path: &Path) -> Result<Self, CatalogueError> {
+        let shown = path.display().to_string();
+        let mut url = "sqlite://".to_owned();
+        for byte in std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()) {
+            if byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'-' | b'_') {
+                url.push(char::from(*byte));
+            } else {
+                url.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        url.push_str("?mode=rwc");
+        Self::connect(&url, 3, true).await.map_err(|e| e.at(&shown))
+    }
+
+    /// A catalogue that is forgotten with the process.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from SQLite.
+    pub async fn in_memory() -> Result<Self, CatalogueError> {
+        Self::connect("sqlite::memory:", 1, false).await
+    }
+
+    async fn connect(url: &str, connections: u32, recorded: bool) -> Result<Self, CatalogueError> {
+        sqlx::any::install_default_drivers();
+        let options = AnyPoolOptions::new()
+            .max_connections(connections)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .after_connect(|connection, _| {
+                Box::pin(async move {
+                    // WAL with FULL: a commit that was answered survives a power cut
+                    // (https://www.sqlite.org/pragma.html#pragma_synchronous).
+                    sqlx::raw_sql("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+                        .execute(connection)
+                        .await?;
+                    Ok(())
+                })
+            });
+        let pool = options.connect(url).await.map_err(CatalogueError::open)?;
+        let catalogue = Self { pool, recorded };
+        catalogue.migrate().await?;
+        Ok(catalogue)
+    }
+
+    async fn migrate(&self) -> Result<(), CatalogueError> {
+        let version = async || -> Result<usize, CatalogueError> {
+            sqlx::raw_sql("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").execute(&self.pool).await?;
+            let found: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&self.pool).await?;
+            Ok(found.unwrap_or(0) as usize)
+        };
+        let have = version().await?;
+        if have > SQLITE.len() {
+            return Err(CatalogueError::Newer { have, know: SQLITE.len() });
+        }
+        for (n, step) in SQLITE.iter().enumerate().skip(have) {
+            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+            // Another process may have made the step meanwhile.
+            let now: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&mut *transaction).await?;
+            if now.unwrap_or(0) as usize > n {
+                continue;
+            }
+            sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+            sqlx::query("INSERT INTO schema_version VALUES ($1)").bind(n as i64 + 1).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Whether what is written here outlives the process.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// Closes all connections; what was committed is on the disk.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,1 +1,59 @@
-fn main() {}
+//! `backupctl`: words in; tables, progress or JSON out.
+
+mod args;
+mod commands;
+mod connect;
+mod failure;
+mod output;
+mod progress;
+
+use args::{Args, Command};
+use clap::Parser;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(e) => return usage(&e),
+    };
+    backup_operations::raise_open_files();
+    let json = args.json;
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => return Failure::new(1, format!("cannot start: {e}")).report(json),
+    };
+    let result = runtime.block_on(commands::run(args));
+    // Work that was cancelled has cleaned up by now; nothing else is waited for.
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => failure.report(json),
+    }
+}
+
+/// Words of later versions get an answer of their own; everything else is clap's.
+fn usage(error: &clap::Error) -> ExitCode {
+    let word = match error.kind() {
+        ErrorKind::InvalidSubcommand => error.get(ContextKind::InvalidSubcommand),
+        ErrorKind::UnknownArgument => error.get(ContextKind::InvalidArg),
+        _ => None,
+    };
+    if let Some(ContextValue::String(word)) = word
+        && args::LATER.contains(&word.as_str())
+    {
+        return Failure::new(2, format!("`{word}` is not in this version")).report(false);
+    }
+    let code = if error.use_stderr() { 2 } else { 0 };
+    // A closed pipe is no reason to complain.
+    let _ = error.print();
+    ExitCode::from(code)
+}
+
+impl Command {
+    /// Whether the command works on files of the home in this process when no daemon runs.
+    pub(crate) fn works(&self) -> bool {
+        matches!(self, Self::Run { .. } | Self::Verify { .. } | Self::Prune { .. } | Self::Delete { .. } | Self::Cancel { .. } | Self::Report)
+    }
+}

@@ -13,4 +13,4 @@ pub use edit::{EditError, Editor, NewSchedule, SAMPLE, SettingValue};
 pub use home::{Home, HomeError, local_zone};
 pub use oneline::{OneLine, OneLineError};
 pub use settings::{DaemonSettings, File, LogFormat, LogSettings};
-pub use toml_edit::Value;
+pub use toml_edit::{InlineTable, Value};

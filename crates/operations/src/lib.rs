@@ -1,1 +1,35 @@
-//! .
+//! What can be done: run, restore, verify, prune, reconcile. The only room that knows the schedules
+//! file, the engine and the catalogue together. Nothing here knows HTTP.
+
+mod app;
+mod clock;
+mod edits;
+mod error;
+mod live;
+mod locks;
+mod planner;
+mod prune;
+mod reconcile;
+mod request;
+mod resolve;
+mod runner;
+mod status;
+mod work;
+
+pub use app::{App, Mode};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use edits::Settings;
+pub use error::OperationError;
+pub use live::Snapshot;
+pub use locks::{HomeLock, PidLock, lock_holder};
+pub use prune::PrunePlan;
+pub use request::{Report, RestoreWish, VerifyWish};
+pub use resolve::{Resolved, split_version};
+pub use status::{ConfigStatus, NextRun, Status};
+
+pub use backup_catalogue as catalogue;
+pub use backup_engine::{Change, EngineError, Listed, diff, list_folder, raise_open_files};
+pub use backup_engine::archive::{Entry, EntryKind};
+
+/// The program's version, as sidecars and `--version` show it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

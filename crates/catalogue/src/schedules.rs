@@ -1,0 +1,93 @@
+//! Where each schedule stands.
+
+use crate::rows::{millis, time, word};
+use crate::{Catalogue, CatalogueError};
+use backup_model::{RunId, RunStatus};
+use chrono::{DateTime, Utc};
+use sqlx::Row;
+use std::collections::BTreeMap;
+
+/// Where a schedule stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScheduleState {
+    /// The trigger as it was when last looked at.
+    pub trigger: String,
+    /// Planned times up to here are dealt with; none before the first look.
+    pub dealt_until: Option<DateTime<Utc>>,
+    /// Why retention is frozen.
+    pub frozen: Option<String>,
+    /// The last backup run.
+    pub last_run: Option<RunId>,
+    /// How it ended.
+    pub last_status: Option<RunStatus>,
+    /// When it ended.
+    pub last_ended: Option<DateTime<Utc>>,
+    /// Its error or first warning.
+    pub last_error: Option<String>,
+    /// When a backup last succeeded.
+    pub last_good: Option<DateTime<Utc>>,
+}
+
+impl Catalogue {
+    /// The states of all schedules that were ever seen.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn schedule_states(&self) -> Result<BTreeMap<String, ScheduleState>, CatalogueError> {
+        let rows = sqlx::query("SELECT * FROM schedules").fetch_all(&self.pool).await?;
+        rows.iter()
+            .map(|row| {
+                let id: Option<String> = row.try_get("last_run")?;
+                let status: Option<String> = row.try_get("last_status")?;
+                let frozen: String = row.try_get("frozen")?;
+                let dealt: i64 = row.try_get("dealt_until")?;
+                let state = ScheduleState {
+                    trigger: row.try_get("trigger_text")?,
+                    dealt_until: (dealt != 0).then(|| time(dealt)),
+                    frozen: Some(frozen).filter(|f| !f.is_empty()),
+                    last_run: id.map(|i| word(&i)).transpose()?,
+                    last_status: status.map(|s| word(&s)).transpose()?,
+                    last_ended: row.try_get::<Option<i64>, _>("last_ended")?.map(time),
+                    last_error: row.try_get("last_error")?,
+                    last_good: row.try_get::<Option<i64>, _>("last_good")?.map(time),
+                };
+                Ok((row.try_get("name")?, state))
+            })
+            .collect()
+    }
+
+    /// Remembers up to when planned times of schedules are dealt with, and under which trigger, all
+    /// in one transaction: name, trigger, time.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn set_dealt(&self, list: &[(&str, &str, DateTime<Utc>)]) -> Result<(), CatalogueError> {
+        if list.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for (name, trigger, until) in list {
+            sqlx::query("INSERT INTO schedules (name, trigger_text, dealt_until) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET trigger_text = $2, dealt_until = $3")
+                .bind(*name)
+                .bind(*trigger)
+                .bind(millis(*until))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Freezes a schedule's retention, or with an empty reason thaws it.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn set_frozen(&self, name: &str, reason: &str) -> Result<(), CatalogueError> {
+        sqlx::query("INSERT INTO schedules (name, frozen) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET frozen = $2")
+            .bind(name)
+            .bind(reason)
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+}

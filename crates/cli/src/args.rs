@@ -1,0 +1,395 @@
+//! The command line.
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Commands and flags that later versions bring.
+pub(crate) const LATER: &[&str] = &[
+    "check", "cleanup", "rebuild", "database", "destination", "notifier", "push", "compare", "export", "template",
+    "sample-data", "user", "token", "find", "drill", "scrub", "consolidate", "key", "audit", "recover",
+    "--database", "--full-every", "--encrypt", "--destination", "--notify", "--into", "--before", "--after", "--limit",
+    "--nice", "--ionice", "--drill", "--checksum", "--strip", "--stdout", "--as-tar",
+];
+
+/// Backs up folders on schedules, and brings them back.
+#[derive(Parser)]
+#[command(
+    name = "backupctl",
+    version,
+    after_help = "Examples:\n  backupctl create \"documents;09:00;docs_morning\"\n  backupctl start\n  backupctl backups\n  backupctl restore docs_morning --to /tmp/restored\n\nExit codes: 0 done, 1 failed, 2 wrong usage or invalid configuration, 3 done with warnings,\n4 the daemon is not running, 5 not found, 130 interrupted."
+)]
+pub(crate) struct Args {
+    /// The home folder (default: BACKUP_HOME, else the current folder if it holds schedules.toml,
+    /// else /var/lib/backupd for root or the XDG data folder)
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON: the API's objects, unchanged
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Settings of a schedule, for `create` and `edit`.
+#[derive(ClapArgs, Default)]
+pub(crate) struct SettingArgs {
+    /// Free text for people
+    #[arg(long)]
+    pub(crate) title: Option<String>,
+    /// A folder or file to back up (may be given several times)
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    pub(crate) source: Vec<PathBuf>,
+    /// Leave out what matches, as in .gitignore (may be given several times)
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+    /// Time of day, hh:mm (may be given several times)
+    #[arg(long, value_name = "HH:MM")]
+    pub(crate) at: Vec<String>,
+    /// Cron expression: minute hour day month weekday
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) cron: Option<String>,
+    /// hourly, daily, weekly, monthly, or an interval such as 15m or 6h
+    #[arg(long, value_name = "RHYTHM")]
+    pub(crate) every: Option<String>,
+    /// Only when asked
+    #[arg(long)]
+    pub(crate) manual: bool,
+    /// full; other kinds come with a later version
+    #[arg(long)]
+    pub(crate) kind: Option<String>,
+    /// gzip, gzip:1 to gzip:12, zstd, zstd:1 to zstd:19, none
+    #[arg(long)]
+    pub(crate) compression: Option<String>,
+    /// IANA zone of the times, for example Europe/Paris
+    #[arg(long, value_name = "TZ")]
+    pub(crate) timezone: Option<String>,
+    /// Keep the newest N archives
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_last: Option<u32>,
+    /// Keep the newest of each of N hours
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_hourly: Option<u32>,
+    /// Keep the newest of each of N days
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_daily: Option<u32>,
+    /// Keep the newest of each of N weeks
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_weekly: Option<u32>,
+    /// Keep the newest of each of N months
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_monthly: Option<u32>,
+    /// Keep the newest of each of N years
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_yearly: Option<u32>,
+    /// Keep what is at most N days old, 1 to 365
+    #[arg(long, value_name = "N")]
+    pub(crate) keep_days: Option<u32>,
+    /// Keep what is at most this much older than the newest, for example 14d
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) keep_within: Option<String>,
+    /// Whether a missed run is made up for: true (default) or false
+    #[arg(long, value_name = "BOOL")]
+    pub(crate) catch_up: Option<bool>,
+    /// Upper bound of a random delay, for example 5m
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) jitter: Option<String>,
+    /// A run that takes longer is stopped, for example 4h
+    #[arg(long, value_name = "SPAN")]
+    pub(crate) timeout: Option<String>,
+    /// Do not cross into other file systems
+    #[arg(long)]
+    pub(crate) one_file_system: bool,
+    /// Leave out the contents of folders marked by CACHEDIR.TAG
+    #[arg(long)]
+    pub(crate) exclude_caches: bool,
+    /// Leave out larger files, for example 20GB
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) max_file_size: Option<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum OverwriteArg {
+    Never,
+    Older,
+    Always,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make a home: a commented schedules.toml, logs/ and backups/
+    #[command(after_help = "Example:\n  backupctl init --home /var/lib/backupd")]
+    Init,
+    /// Make a schedule
+    #[command(after_help = "Examples:\n  backupctl create \"documents;09:00;docs_morning\"\n  backupctl create home --source /home /etc --cron \"30 2 * * *\" --keep-daily 7 --keep-weekly 4")]
+    Create {
+        /// "path;hh:mm;name", or a name with --source and a time
+        spec: String,
+        #[command(flatten)]
+        settings: Box<SettingArgs>,
+        /// Do not start it by the clock
+        #[arg(long)]
+        disabled: bool,
+        /// Take sources that do not exist yet
+        #[arg(long)]
+        allow_missing: bool,
+    },
+    /// Make schedules of a file with one "path;hh:mm;name" a line
+    #[command(after_help = "Example:\n  backupctl import old-schedules.txt --dry-run")]
+    Import {
+        /// The file
+        file: PathBuf,
+        /// Only check it
+        #[arg(long)]
+        dry_run: bool,
+        /// Take sources that do not exist yet
+        #[arg(long)]
+        allow_missing: bool,
+    },
+    /// List all schedules with index, next run and last outcome
+    #[command(after_help = "Example:\n  backupctl list")]
+    List,
+    /// Show all settings of a schedule
+    #[command(after_help = "Example:\n  backupctl show docs_morning")]
+    Show {
+        /// Name or index
+        name: String,
+    },
+    /// Change settings of a schedule
+    #[command(after_help = "Examples:\n  backupctl edit docs_morning --at 08:30 --keep-days 60\n  backupctl edit docs_morning --unset exclude")]
+    Edit {
+        /// Name or index
+        name: String,
+        #[command(flatten)]
+        settings: Box<SettingArgs>,
+        /// Remove a key, so that the default holds (may be given several times)
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
+    },
+    /// Let the clock start a schedule
+    #[command(after_help = "Example:\n  backupctl enable docs_morning")]
+    Enable {
+        /// Name or index
+        name: String,
+    },
+    /// Keep the clock from starting a schedule
+    #[command(after_help = "Example:\n  backupctl disable 0")]
+    Disable {
+        /// Name or index
+        name: String,
+    },
+    /// Copy a schedule; the copy starts disabled
+    #[command(after_help = "Example:\n  backupctl duplicate docs_morning docs_evening")]
+    Duplicate {
+        /// Name or index
+        name: String,
+        /// The copy's name
+        new_name: String,
+    },
+    /// Delete a schedule; its archives stay
+    #[command(after_help = "Examples:\n  backupctl delete 0\n  backupctl delete docs_morning --with-backups --yes")]
+    Delete {
+        /// Name or index
+        name: String,
+        /// Remove its archives too
+        #[arg(long)]
+        with_backups: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Start the daemon
+    #[command(after_help = "Example:\n  backupctl start")]
+    Start,
+    /// Stop the daemon; backups at work are waited for up to stop_timeout
+    #[command(after_help = "Examples:\n  backupctl stop\n  backupctl stop --now")]
+    Stop {
+        /// Cancel backups at work instead of waiting
+        #[arg(long)]
+        now: bool,
+    },
+    /// Stop and start the daemon
+    #[command(after_help = "Example:\n  backupctl restart")]
+    Restart {
+        /// Cancel backups at work instead of waiting
+        #[arg(long)]
+        now: bool,
+    },
+    /// Let the daemon read schedules.toml again
+    #[command(after_help = "Example:\n  backupctl reload")]
+    Reload,
+    /// Say how things stand; exit code 4 if the daemon is not running
+    #[command(after_help = "Example:\n  backupctl status --json")]
+    Status,
+    /// Back up now
+    #[command(after_help = "Examples:\n  backupctl run docs_morning\n  backupctl run docs_morning photos --no-wait")]
+    Run {
+        /// Names or indexes
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// full; other kinds come with a later version
+        #[arg(long)]
+        kind: Option<String>,
+        /// Do not wait for the end (needs the daemon)
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// List archives, newest first
+    #[command(after_help = "Example:\n  backupctl backups docs_morning")]
+    Backups {
+        /// Name or index of a schedule
+        name: Option<String>,
+    },
+    /// Bring files back, whole or in part; needs no daemon and no catalogue
+    #[command(after_help = "Examples:\n  backupctl restore docs_morning --to /tmp/restored\n  backupctl restore docs_morning@2026-11-20 --to /tmp/restored --path home/me/letter.odt\n  backupctl restore /mnt/usb/full_2026-11-21_09-00-00.tar.gz --to /tmp/restored\n  backupctl restore docs_morning --in-place --overwrite older --dry-run")]
+    Restore {
+        /// A file's path, an id (or 8 characters of it), or NAME[@latest|@TIME]
+        archive: String,
+        /// The folder to restore beneath
+        #[arg(long, value_name = "DIR", required_unless_present = "in_place", conflicts_with = "in_place")]
+        to: Option<PathBuf>,
+        /// Restore to where the files came from
+        #[arg(long)]
+        in_place: bool,
+        /// Only this file or folder, as `browse` shows it (may be given several times)
+        #[arg(long, value_name = "PATH")]
+        path: Vec<PathBuf>,
+        /// What to do where a file exists already
+        #[arg(long, value_enum, default_value = "never")]
+        overwrite: OverwriteArg,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Check archives against their checksums, or read back every byte
+    #[command(after_help = "Examples:\n  backupctl verify docs_morning --deep\n  backupctl verify --all\n  backupctl verify /mnt/usb/full_2026-11-21_09-00-00.tar.gz --deep")]
+    Verify {
+        /// A file's path, an id, NAME@TIME, or a schedule's name for all of its archives
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        archive: Option<String>,
+        /// All archives
+        #[arg(long)]
+        all: bool,
+        /// Read back every byte and compare with the index
+        #[arg(long)]
+        deep: bool,
+    },
+    /// Apply retention: remove archives that no rule keeps
+    #[command(after_help = "Example:\n  backupctl prune docs_morning --dry-run")]
+    Prune {
+        /// Name or index of a schedule; all if left out
+        name: Option<String>,
+        /// Only say what would be removed, and why the others stay
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// List runs, newest first
+    #[command(after_help = "Examples:\n  backupctl history --status failed --from 2026-11-01\n  backupctl history --text \"no space\" --json")]
+    History {
+        /// A schedule's name
+        name: Option<String>,
+        /// Part of a name, host or error
+        #[arg(long)]
+        text: Option<String>,
+        /// pending, running, completed, warning, failed or cancelled
+        #[arg(long)]
+        status: Option<String>,
+        /// backup, restore, verify or prune
+        #[arg(long)]
+        operation: Option<String>,
+        /// full
+        #[arg(long)]
+        kind: Option<String>,
+        /// From this day or time
+        #[arg(long)]
+        from: Option<String>,
+        /// To this day (with it) or time
+        #[arg(long)]
+        to: Option<String>,
+        /// created, seconds, stored or name; a - before it reverses
+        #[arg(long, allow_hyphen_values = true)]
+        sort: Option<String>,
+        /// Rows to pass over
+        #[arg(long, default_value_t = 0)]
+        offset: u64,
+        /// Rows to show
+        #[arg(long, default_value_t = 50)]
+        rows: u64,
+        /// One run with all it had to say: its id, or 8 characters of it
+        #[arg(long, value_name = "ID")]
+        run: Option<String>,
+    },
+    /// Statistics over backups
+    #[command(after_help = "Example:\n  backupctl stats --days 90")]
+    Stats {
+        /// A schedule's name
+        name: Option<String>,
+        /// Days to look back
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
+    /// Show the logs of backupctl and backupd
+    #[command(after_help = "Examples:\n  backupctl logs -n 50\n  backupctl logs -f")]
+    Logs {
+        /// Go on as lines come
+        #[arg(long, short)]
+        follow: bool,
+        /// Lines of each log
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: usize,
+    },
+    /// Look into an archive
+    #[command(after_help = "Example:\n  backupctl browse docs_morning home/me")]
+    Browse {
+        /// A file's path, an id, or NAME[@latest|@TIME]
+        archive: String,
+        /// A folder in it
+        path: Option<PathBuf>,
+    },
+    /// Say what changed between two archives
+    #[command(after_help = "Example:\n  backupctl diff docs_morning@2026-11-20 docs_morning@latest")]
+    Diff {
+        /// The older archive
+        a: String,
+        /// The newer archive
+        b: String,
+    },
+    /// Keep an archive whatever retention says
+    #[command(after_help = "Example:\n  backupctl pin 019a3c5e")]
+    Pin {
+        /// A file's path, an id, or NAME[@latest|@TIME]
+        archive: String,
+    },
+    /// Let retention decide again
+    #[command(after_help = "Example:\n  backupctl unpin 019a3c5e")]
+    Unpin {
+        /// A file's path, an id, or NAME[@latest|@TIME]
+        archive: String,
+    },
+    /// Confirm that a sudden drop is all right, so that retention goes on
+    #[command(after_help = "Example:\n  backupctl confirm docs_morning")]
+    Confirm {
+        /// Name or index
+        name: String,
+    },
+    /// Stop a run; it leaves nothing behind
+    #[command(after_help = "Example:\n  backupctl cancel docs_morning")]
+    Cancel {
+        /// The run's id (or 8 characters of it), or the schedule at work
+        run: String,
+    },
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  backupctl completions bash > /etc/bash_completion.d/backupctl")]
+    Completions {
+        /// bash, zsh, fish, elvish or powershell
+        shell: clap_complete::Shell,
+    },
+    /// Write man pages into a folder
+    #[command(after_help = "Example:\n  backupctl man /usr/local/share/man/man1")]
+    Man {
+        /// The folder
+        dir: PathBuf,
+    },
+    /// Take a report from standard input into the history
+    #[command(name = "__report", hide = true)]
+    Report,
+}

@@ -1,0 +1,90 @@
+//! Puts a home in order after a crash. Run with the home's lock held exclusively.
+
+use crate::locks::ScheduleLock;
+use crate::{App, HomeLock, OperationError};
+use backup_catalogue::Finish;
+use backup_engine::store;
+use backup_model::{Name, Operation, RunCounts, RunStatus};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+impl App {
+    /// Takes the home's lock, cleans up if nobody else works in the home, and shares the lock.
+    ///
+    /// # Errors
+    /// The lock cannot be taken, or the catalogue cannot be used.
+    pub async fn enter_home(&self) -> Result<HomeLock, OperationError> {
+        let mut lock = HomeLock::take(self.need_home()?)?;
+        if lock.is_exclusive() {
+            self.reconcile().await?;
+            lock.share()?;
+        }
+        Ok(lock)
+    }
+
+    /// Ends runs that nobody works on any more, removes what they left, finishes deletions that were
+    /// begun, and takes in archives that were complete. Costs nothing where nothing had crashed.
+    ///
+    /// # Errors
+    /// The catalogue cannot be used, or a folder cannot be cleaned.
+    pub async fn reconcile(&self) -> Result<(), OperationError> {
+        let mut folders = BTreeSet::new();
+        for (run, ..) in self.catalogue().open_runs().await? {
+            if run.operation == Operation::Backup {
+                folders.insert(run.name.clone());
+            }
+            if run.status != RunStatus::Running {
+                continue;
+            }
+            let finish = Finish {
+                status: RunStatus::Failed,
+                ended: self.now(),
+                counts: RunCounts::default(),
+                error: Some("interrupted: the program or the machine stopped while it ran".into()),
+                made: None,
+                notes: Vec::new(),
+            };
+            self.catalogue().finish(run.id, &finish).await?;
+            tracing::error!("Error: {} of {} was interrupted (run {})", run.operation, run.name, run.id);
+        }
+        for (id, path) in self.catalogue().deleting().await? {
+            store::remove(Path::new(&path))?;
+            self.catalogue().forget_archive(id).await?;
+            tracing::info!("removed {path}, as was begun before the interruption");
+        }
+        // A catalogue without archives beside folders with some is a new one: all are taken in.
+        let home = self.need_home()?;
+        if self.catalogue().archive_totals(None).await?.0 == 0 {
+            for folder in std::fs::read_dir(home.backups()).into_iter().flatten().flatten() {
+                folders.extend(folder.file_name().into_string().ok());
+            }
+        }
+        for name in folders {
+            let Ok(name) = Name::new(&name) else { continue };
+            self.tidy_folder(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn tidy_folder(&self, name: &Name) -> Result<(), OperationError> {
+        let home = self.need_home()?;
+        let Some(_lock) = ScheduleLock::try_take(home, name)? else { return Ok(()) };
+        let folder = home.backups().join(name.as_str());
+        for done in store::sweep(&folder)? {
+            tracing::info!("after the interruption: {done}");
+        }
+        let known: BTreeSet<String> = self.catalogue().archives(Some(name.as_str()), None, 0).await?.into_iter().map(|r| r.path).collect();
+        for (path, manifest) in store::archives_in(&folder)? {
+            let shown = path.display().to_string();
+            match manifest {
+                Ok(manifest) if !known.contains(&shown) && path.exists() => {
+                    self.catalogue().adopt(&manifest, &shown).await?;
+                    tracing::info!("took in {shown}, which the catalogue did not know");
+                }
+                Ok(_) => {}
+                Err(e) => tracing::warn!("{e}"),
+            }
+        }
+        Ok(())
+    }
+}

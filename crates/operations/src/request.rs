@@ -1,0 +1,279 @@
+//! Wishes: what is asked for becomes a run in the catalogue, and then work.
+
+use crate::{App, Mode, OperationError};
+use backup_catalogue::{Finish, NewRun};
+use backup_engine::Overwrite;
+use backup_model::{ArchiveId, Cause, Kind, Note, Operation, Run, RunCounts, RunId, RunStatus};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use uuid::Uuid;
+
+/// What to restore.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RestoreWish {
+    /// The archive file.
+    pub archive: PathBuf,
+    /// The folder to write beneath.
+    pub target: PathBuf,
+    /// Paths in the archive, as bytes; empty means everything.
+    pub paths: Vec<Vec<u8>>,
+    /// `never`, `older` or `always`.
+    pub overwrite: String,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What to verify.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct VerifyWish {
+    /// The archive file.
+    pub archive: PathBuf,
+    /// Read back every byte.
+    pub deep: bool,
+}
+
+/// A run that another process did and that belongs into this home's history.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// `restore` or `verify`.
+    pub operation: String,
+    /// The schedule of the archive, or the archive's path.
+    pub name: String,
+    /// The archive's id, if it has one.
+    pub archive: Option<ArchiveId>,
+    /// The archive's path.
+    pub archive_path: String,
+    /// How it ended.
+    pub status: String,
+    /// When it began.
+    pub started: DateTime<Utc>,
+    /// When it ended.
+    pub ended: DateTime<Utc>,
+    /// What was counted.
+    pub counts: RunCounts,
+    /// Why it failed, or the first warning.
+    pub error: Option<String>,
+    /// What it had to say about paths.
+    pub notes: Vec<Note>,
+    /// What was asked.
+    pub request: serde_json::Value,
+}
+
+pub(crate) fn overwrite(word: &str) -> Result<Overwrite, OperationError> {
+    match word {
+        "never" | "" => Ok(Overwrite::Never),
+        "older" => Ok(Overwrite::Older),
+        "always" => Ok(Overwrite::Always),
+        other => Err(OperationError::Invalid(format!("{other:?} is no overwrite policy; write never, older or always"))),
+    }
+}
+
+/// A new id, sorted by time.
+pub(crate) fn new_uuid() -> Uuid {
+    Uuid::now_v7()
+}
+
+impl App {
+    pub(crate) fn new_run(&self, operation: Operation, cause: Cause, name: &str) -> NewRun {
+        NewRun {
+            id: RunId(new_uuid()),
+            operation,
+            cause,
+            name: name.to_owned(),
+            kind: (operation == Operation::Backup).then_some(Kind::Full),
+            planned: None,
+            created: self.now(),
+            host: self.host().to_owned(),
+            request: serde_json::Value::Null,
+            archive: None,
+        }
+    }
+
+    /// Records a wish and sees to it that it is worked on.
+    pub(crate) async fn submit(&self, new: NewRun) -> Result<Option<Run>, OperationError> {
+        if self.is_stopping() {
+            return Err(OperationError::Conflict("the daemon is stopping; try again once it has started".into()));
+        }
+        if !self.catalogue().request(&new).await? {
+            return Ok(None);
+        }
+        let run = self.catalogue().run(new.id).await?;
+        match self.mode() {
+            Mode::Daemon => self.wake().notify_one(),
+            Mode::InProcess => {
+                let app = self.clone();
+                let id = new.id;
+                tokio::spawn(async move { app.take_and_work(id).await });
+            }
+        }
+        Ok(run)
+    }
+
+    async fn submit_new(&self, new: NewRun) -> Result<Run, OperationError> {
+        self.submit(new).await?.ok_or_else(|| OperationError::Failed("the run could not be recorded".into()))
+    }
+
+    /// Asks for a backup of a schedule now.
+    ///
+    /// # Errors
+    /// There is no such schedule, the file is not valid, or a run of it waits already.
+    pub async fn request_backup(&self, name: &str, kind: Option<&str>) -> Result<Run, OperationError> {
+        if let Some(kind) = kind.filter(|k| *k != "full") {
+            return Err(match kind {
+                "incremental" | "differential" => OperationError::Invalid(format!("--kind {kind} is not in this version; only full is")),
+                other => OperationError::Invalid(format!("{other:?} is no kind; write full")),
+            });
+        }
+        let file = self.valid_file()?;
+        let Some(schedule) = file.schedule(name) else {
+            return Err(OperationError::NotFound(format!("there is no schedule {name}; `backupctl list` shows all")));
+        };
+        for (run, ..) in self.catalogue().open_runs().await? {
+            if run.name == name && run.operation == Operation::Backup && (self.mode() == Mode::Daemon || run.status == RunStatus::Running) {
+                let what = if run.status == RunStatus::Running { "is running" } else { "is waiting" };
+                return Err(OperationError::Conflict(format!("a backup of {name} {what} already (run {})", run.id)));
+            }
+        }
+        self.submit_new(self.new_run(Operation::Backup, Cause::Manual, schedule.name.as_str())).await
+    }
+
+    /// Asks for a restore.
+    ///
+    /// # Errors
+    /// The wish makes no sense, or (in the daemon) the target is not beneath `restore_roots`.
+    pub async fn request_restore(&self, archive: &str, wish: RestoreWish) -> Result<Run, OperationError> {
+        let resolved = self.resolve(archive).await?;
+        overwrite(&wish.overwrite)?;
+        if !wish.target.is_absolute() {
+            return Err(OperationError::Invalid(format!("the target {} must be an absolute path", wish.target.display())));
+        }
+        if self.mode() == Mode::Daemon {
+            let file = self.file();
+            let roots = &file.daemon.restore_roots;
+            let plain = wish.target.components().all(|c| !matches!(c, std::path::Component::ParentDir));
+            if !plain || !roots.iter().any(|r| wish.target.starts_with(r)) {
+                return Err(OperationError::Forbidden(format!(
+                    "the daemon restores only beneath [daemon] restore_roots, and {} is not; use `backupctl restore`, which works with your own rights",
+                    wish.target.display()
+                )));
+            }
+        }
+        let name = resolved.manifest.as_ref().map_or_else(|| resolved.path.display().to_string(), |m| m.schedule.to_string());
+        let mut new = self.new_run(Operation::Restore, Cause::Manual, &name);
+        let wish = RestoreWish { archive: resolved.path.clone(), ..wish };
+        new.request = serde_json::to_value(&wish).unwrap_or_default();
+        new.archive = Some((resolved.manifest.map(|m| m.id), resolved.path.display().to_string()));
+        self.submit_new(new).await
+    }
+
+    /// Asks for verifications: of one archive, of all of a schedule, or of all. A run for each.
+    ///
+    /// # Errors
+    /// Nothing is found.
+    pub async fn request_verify(&self, archive: Option<&str>, all: bool, deep: bool) -> Result<Vec<Run>, OperationError> {
+        let mut found = Vec::new();
+        match archive {
+            Some(word) => {
+                // A bare schedule name means all of its archives; a version of it means one.
+                let of_schedule = if word.contains('/') || word.contains('@') { Vec::new() } else { self.catalogue().archives(Some(word), None, 0).await? };
+                if of_schedule.is_empty() {
+                    found.push(self.resolve(word).await?);
+                }
+                found.extend(of_schedule.into_iter().map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
+            }
+            None if all => {
+                let records = self.catalogue().archives(None, None, 0).await?;
+                found.extend(records.into_iter().map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
+            }
+            None => return Err(OperationError::Invalid("say what to verify: an archive, a schedule's name, or --all".into())),
+        }
+        let mut runs = Vec::new();
+        for resolved in found {
+            let name = resolved.manifest.as_ref().map_or_else(|| resolved.path.display().to_string(), |m| m.schedule.to_string());
+            let mut new = self.new_run(Operation::Verify, Cause::Manual, &name);
+            new.request = serde_json::to_value(VerifyWish { archive: resolved.path.clone(), deep }).unwrap_or_default();
+            new.archive = Some((resolved.manifest.map(|m| m.id), resolved.path.display().to_string()));
+            runs.push(self.submit_new(new).await?);
+        }
+        Ok(runs)
+    }
+
+    /// Takes a report of another process into the history.
+    ///
+    /// # Errors
+    /// Its words are not understood.
+    pub async fn record(&self, report: &Report) -> Result<RunId, OperationError> {
+        let invalid = |e: backup_model::ParseWordError| OperationError::Invalid(e.to_string());
+        let operation: Operation = report.operation.parse().map_err(invalid)?;
+        let status: RunStatus = report.status.parse().map_err(invalid)?;
+        if !matches!(operation, Operation::Restore | Operation::Verify) || matches!(status, RunStatus::Pending | RunStatus::Running) {
+            return Err(OperationError::Invalid("only restores and verifications that have ended can be reported".into()));
+        }
+        let mut new = self.new_run(operation, Cause::Manual, &report.name);
+        new.created = report.started;
+        new.request = report.request.clone();
+        new.archive = Some((report.archive, report.archive_path.clone()));
+        self.catalogue().request(&new).await?;
+        self.catalogue().claim(new.id, self.lease(), report.started, report.ended).await?;
+        let finish = Finish {
+            status,
+            ended: report.ended,
+            counts: report.counts,
+            error: report.error.clone(),
+            made: None,
+            notes: report.notes.clone(),
+        };
+        self.catalogue().finish(new.id, &finish).await?;
+        if operation == Operation::Verify
+            && let Some(id) = report.archive
+        {
+            let deep = report.request.get("deep").and_then(serde_json::Value::as_bool).unwrap_or(false);
+            self.catalogue().set_verified(id, report.ended, deep, status == RunStatus::Completed).await?;
+        }
+        crate::work::log_end(operation, &report.name, &finish, &format!(" by {}", report.archive_path));
+        Ok(new.id)
+    }
+
+    /// Asks a run to stop.
+    ///
+    /// # Errors
+    /// There is no such run, or it is over.
+    pub async fn cancel(&self, word: &str) -> Result<Run, OperationError> {
+        let run = self.find_run(word).await?;
+        if !self.catalogue().ask_cancel(run.id).await? {
+            return Err(OperationError::Conflict(format!("the run {} is over already ({})", run.id, run.status)));
+        }
+        if let Some(live) = self.live().get(run.id) {
+            live.cancel();
+        }
+        if run.status == RunStatus::Pending {
+            let finish = Finish {
+                status: RunStatus::Cancelled,
+                ended: self.now(),
+                counts: RunCounts::default(),
+                error: Some("cancelled before it began".into()),
+                made: None,
+                notes: Vec::new(),
+            };
+            self.catalogue().finish(run.id, &finish).await?;
+        }
+        tracing::info!("cancelling the {} of {} (run {})", run.operation, run.name, run.id);
+        self.find_run(&run.id.to_string()).await
+    }
+
+    /// A run by its id, the beginning of its id, or (while one is open) its schedule's name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn find_run(&self, word: &str) -> Result<Run, OperationError> {
+        let none = || OperationError::NotFound(format!("there is no run {word}; `backupctl history` lists them"));
+        if backup_model::unique_prefix_ok(word)
+            && let Some(run) = self.catalogue().run_by_prefix(word).await?
+        {
+            return Ok(run);
+        }
+        let open = self.catalogue().open_runs().await?;
+        open.into_iter().map(|(run, ..)| run).find(|r| r.name == word).ok_or_else(none)
+    }
+}

@@ -1,0 +1,248 @@
+//! Works on one run, from the claim to the end.
+
+use crate::live::LiveRun;
+use crate::locks::ScheduleLock;
+use crate::request::{RestoreWish, VerifyWish, new_uuid, overwrite};
+use crate::{App, OperationError};
+use backup_catalogue::Finish;
+use backup_engine::{BackupPlan, EngineError, Receipt, RestorePlan, VerifyDepth};
+use backup_model::{ArchiveId, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, Schedule, format_duration, format_size};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a lease holds; it is renewed well before.
+pub(crate) const LEASE: chrono::Duration = chrono::Duration::seconds(90);
+
+/// What a run came to, before it is written down.
+struct Outcome {
+    counts: RunCounts,
+    warning: Option<String>,
+    made: Option<Receipt>,
+}
+
+pub(crate) fn log_end(operation: Operation, name: &str, finish: &Finish, more: &str) {
+    let counts = finish.counts;
+    let what = format!("{} files, {}", counts.files, format_size(counts.bytes));
+    match finish.status {
+        RunStatus::Completed => tracing::info!("{operation} of {name} completed: {what}{more}"),
+        RunStatus::Warning => {
+            tracing::warn!("{operation} of {name} completed with {} warnings: {what}{more}; first: {}", counts.warnings, finish.error.as_deref().unwrap_or("-"));
+        }
+        RunStatus::Cancelled => tracing::warn!("{operation} of {name} was cancelled{more}"),
+        _ => tracing::error!("Error: {operation} of {name} failed: {}{more}", finish.error.as_deref().unwrap_or("-")),
+    }
+    for note in finish.notes.iter().filter(|n| n.level == NoteLevel::Warning).take(1000) {
+        tracing::warn!("{operation} of {name}: {}: {}", note.path, note.text);
+    }
+}
+
+/// Joins a task of the engine; a panic in it is a failure of this run only.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, EngineError> + Send + 'static) -> Result<T, OperationError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(OperationError::from),
+        Err(e) => Err(OperationError::Failed(format!("the work ended by a fault of the program: {e}"))),
+    }
+}
+
+impl App {
+    /// Claims a pending run and works on it to its end.
+    pub(crate) async fn take_and_work(&self, id: RunId) {
+        let now = self.now();
+        match self.catalogue().claim(id, self.lease(), now, now + LEASE).await {
+            Ok(true) => self.work(id).await,
+            Ok(false) => {}
+            Err(e) => tracing::error!("Error: the run {id} cannot be begun: {e}"),
+        }
+    }
+
+    /// Works on a run that this process has claimed.
+    pub(crate) async fn work(&self, id: RunId) {
+        let run = match self.catalogue().run(id).await {
+            Ok(Some(run)) => run,
+            Ok(None) => return self.live().end(id),
+            Err(e) => {
+                tracing::error!("Error: the run {id} cannot be read: {e}");
+                return self.live().end(id);
+            }
+        };
+        let live = self.live().get(id).unwrap_or_else(|| self.live().begin(id));
+        let watch = tokio::spawn(self.clone().look_after(id, Arc::clone(&live)));
+        tracing::info!("{} of {} begins (run {id}, {})", run.operation, run.name, run.cause);
+        let done = match run.operation {
+            Operation::Backup => self.work_backup(&run, &live).await,
+            Operation::Restore => self.work_restore(&run, &live).await,
+            Operation::Verify => self.work_verify(&run, &live).await,
+            Operation::Prune => Err(OperationError::Failed("a prune is no work for the queue".into())),
+        };
+        watch.abort();
+        let notes = live.take_notes();
+        let made = done.as_ref().ok().and_then(|o| o.made.as_ref()).map(|r| r.path.display().to_string());
+        let finish = self.finish_of(done, &live, notes);
+        let more = made.map(|p| format!(" in {p}")).unwrap_or_default();
+        if self.write_down(id, &finish).await {
+            log_end(run.operation, &run.name, &finish, &more);
+        }
+        if run.operation == Operation::Backup && matches!(finish.status, RunStatus::Completed | RunStatus::Warning) {
+            self.prune_after(&run.name).await;
+        }
+        self.live().end(id);
+        self.wake().notify_one();
+    }
+
+    /// Renews the lease, and hears of wishes to cancel that another process has recorded.
+    async fn look_after(self, id: RunId, live: Arc<LiveRun>) {
+        for n in 1u64.. {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if n.is_multiple_of(20)
+                && let Err(e) = self.catalogue().renew(self.lease(), self.now() + LEASE).await
+            {
+                tracing::warn!("the lease of run {id} cannot be renewed: {e}");
+            }
+            if n.is_multiple_of(2) && self.catalogue().cancel_wishes().await.is_ok_and(|w| w.contains(&id)) {
+                live.cancel();
+            }
+        }
+    }
+
+    fn finish_of(&self, done: Result<Outcome, OperationError>, live: &LiveRun, notes: Vec<Note>) -> Finish {
+        let ended = self.now();
+        match done {
+            Ok(outcome) => {
+                let mut counts = outcome.counts;
+                counts.warnings = live.warnings();
+                let first = notes.iter().find(|n| n.level == NoteLevel::Warning).map(|n| format!("{}: {}", n.path, n.text));
+                let error = outcome.warning.or(first);
+                let status = if error.is_some() { RunStatus::Warning } else { RunStatus::Completed };
+                Finish { status, ended, counts, error, made: outcome.made.map(|r| (r.manifest, r.path.display().to_string())), notes }
+            }
+            Err(e) => {
+                let cancelled = matches!(e, OperationError::Engine(EngineError::Cancelled));
+                Finish {
+                    status: if cancelled { RunStatus::Cancelled } else { RunStatus::Failed },
+                    ended,
+                    counts: RunCounts { warnings: live.warnings(), ..RunCounts::default() },
+                    error: Some(e.to_string()),
+                    made: None,
+                    notes,
+                }
+            }
+        }
+    }
+
+    /// Writes the end of a run down; a disk that is full for the moment gets a few chances.
+    async fn write_down(&self, id: RunId, finish: &Finish) -> bool {
+        for wait in [0, 1, 5, 20] {
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            match self.catalogue().finish(id, finish).await {
+                Ok(()) => return true,
+                Err(e) => tracing::error!("Error: the end of run {id} ({}) cannot be recorded: {e}", finish.status),
+            }
+        }
+        false
+    }
+
+    async fn work_backup(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
+        let home = self.need_home()?;
+        let file = self.file();
+        let Some(schedule) = file.schedule(&run.name) else {
+            return Err(OperationError::NotFound(format!("the schedule {} is not in schedules.toml any more", run.name)));
+        };
+        let Some(_lock) = ScheduleLock::try_take(home, &schedule.name)? else {
+            return Err(OperationError::Conflict(format!("another program is at work on {}", schedule.name)));
+        };
+        let zone = schedule.timezone;
+        let plan = BackupPlan {
+            id: ArchiveId(new_uuid()),
+            run: run.id,
+            schedule: schedule.name.clone(),
+            source: schedule.source.clone(),
+            roots: schedule.source.paths.iter().map(|p| home.root().join(p)).collect(),
+            folder: home.backups().join(schedule.name.as_str()),
+            never: vec![home.backups()],
+            compression: schedule.compression,
+            planned: run.planned.map(|t| t.with_timezone(&zone).fixed_offset()),
+            started: self.now().with_timezone(&zone).fixed_offset(),
+            timezone: zone.name().to_owned(),
+            host: self.host().to_owned(),
+            tool: format!("backupctl {}", crate::VERSION),
+        };
+        let clock = self.clone();
+        let observer = Arc::clone(live);
+        let work = blocking(move || backup_engine::backup(&plan, &|| clock.now().with_timezone(&zone).fixed_offset(), &*observer));
+        let receipt = match schedule.timeout {
+            None => work.await?,
+            Some(limit) => {
+                tokio::pin!(work);
+                tokio::select! {
+                    done = &mut work => done?,
+                    () = tokio::time::sleep(limit) => {
+                        live.cancel();
+                        // What it leaves is cleaned up by the work itself, which ends soon.
+                        let _ = work.await;
+                        return Err(OperationError::Failed(format!(
+                            "it took longer than its timeout of {} and was stopped; nothing was kept of it", format_duration(limit.as_secs_f64())
+                        )));
+                    }
+                }
+            }
+        };
+        let m = &receipt.manifest;
+        let counts = RunCounts { files: m.files, folders: m.folders, others: m.others, bytes: m.bytes, stored: m.archive.size, warnings: 0 };
+        let warning = self.sanity(schedule, m.files, m.bytes).await?;
+        Ok(Outcome { counts, warning, made: Some(receipt) })
+    }
+
+    /// A14: an empty source, or much less than last time, freezes retention until somebody confirms.
+    async fn sanity(&self, schedule: &Schedule, files: u64, bytes: u64) -> Result<Option<String>, OperationError> {
+        let name = schedule.name.as_str();
+        let last = self.catalogue().archives(Some(name), Some(1), 0).await?.into_iter().next().map(|r| r.manifest);
+        let reason = match last {
+            _ if files == 0 => Some("the source holds no files".to_owned()),
+            Some(m) if m.files >= 10 && files * 2 < m.files => Some(format!("only {files} files, the last time there were {}", m.files)),
+            Some(m) if m.bytes >= 1 << 20 && bytes * 2 < m.bytes => {
+                Some(format!("only {}, the last time it was {}", format_size(bytes), format_size(m.bytes)))
+            }
+            _ => None,
+        };
+        let Some(reason) = reason else { return Ok(None) };
+        self.catalogue().set_frozen(name, &reason).await?;
+        Ok(Some(format!("{reason}; retention of {name} is frozen until `backupctl confirm {name}`")))
+    }
+
+    async fn work_restore(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
+        let wish: RestoreWish = serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
+        let plan = RestorePlan {
+            archive: wish.archive,
+            target: wish.target,
+            paths: wish.paths,
+            overwrite: overwrite(&wish.overwrite)?,
+            dry_run: wish.dry_run,
+        };
+        let observer = Arc::clone(live);
+        let report = blocking(move || backup_engine::restore(&plan, &*observer)).await?;
+        let counts = RunCounts { files: report.files, folders: report.folders, others: report.others, bytes: report.bytes, stored: 0, warnings: 0 };
+        if report.unchanged > 0 {
+            use backup_engine::Observer;
+            live.note(Note { level: NoteLevel::Info, path: ".".into(), text: format!("{} entries were there already", report.unchanged) });
+        }
+        let warning = (!report.proven && !wish.dry_run).then(|| "restored, but there was neither a sidecar nor an index to compare with".to_owned());
+        Ok(Outcome { counts, warning, made: None })
+    }
+
+    async fn work_verify(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
+        let wish: VerifyWish = serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
+        let depth = if wish.deep { VerifyDepth::Deep } else { VerifyDepth::Checksums };
+        let observer = Arc::clone(live);
+        let seen = blocking(move || backup_engine::verify(&wish.archive, depth, &*observer)).await;
+        let cancelled = matches!(seen, Err(OperationError::Engine(EngineError::Cancelled)));
+        if let Some(id) = run.archive
+            && !cancelled
+        {
+            self.catalogue().set_verified(id, self.now(), wish.deep, seen.is_ok()).await?;
+        }
+        let seen = seen?;
+        let counts = RunCounts { files: seen.files, bytes: seen.bytes, ..RunCounts::default() };
+        let warning = (!seen.sidecar).then(|| "readable to its end, but there is no sidecar to compare with".to_owned());
+        Ok(Outcome { counts, warning, made: None })
+    }
+}

@@ -1,0 +1,136 @@
+//! Schedules.
+
+use crate::extract::Body;
+use crate::problem::{ApiError, ApiResult};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use backup_operations::catalogue::ScheduleState;
+use backup_operations::{App, OperationError};
+use backup_wire::{CreateSchedule, DuplicateSchedule, LastRunView, Page, Problem, ScheduleView};
+use std::collections::BTreeMap;
+
+fn view(app: &App, states: &BTreeMap<String, ScheduleState>, index: usize) -> Option<ScheduleView> {
+    let file = app.file();
+    let schedule = file.schedules.get(index)?;
+    let zone = schedule.timezone;
+    let mut view = ScheduleView::new(index, schedule);
+    let state = states.get(schedule.name.as_str());
+    let local = |t: chrono::DateTime<chrono::Utc>| t.with_timezone(&zone).fixed_offset();
+    view.next = app.next_run(schedule, state).map(local);
+    if let Some(state) = state {
+        view.last = state.last_run.map(|run| LastRunView {
+            run: run.to_string(),
+            status: state.last_status.map(|s| s.to_string()).unwrap_or_default(),
+            ended: state.last_ended.map(local),
+            error: state.last_error.clone(),
+        });
+        view.last_good = state.last_good.map(local);
+        view.frozen.clone_from(&state.frozen);
+    }
+    Some(view)
+}
+
+fn fresh(app: &App) -> ApiResult<()> {
+    if app.file_changed() {
+        app.reload();
+    }
+    match app.config_error() {
+        Some(error) => Err(ApiError::invalid(error)),
+        None => Ok(()),
+    }
+}
+
+fn index_of(app: &App, word: &str) -> ApiResult<usize> {
+    fresh(app)?;
+    let file = app.file();
+    let found = file.by_name_or_index(word).and_then(|s| file.schedules.iter().position(|t| t.name == s.name));
+    found.ok_or_else(|| {
+        let what = if word.parse::<usize>().is_ok() { format!("there is no schedule with index {word}") } else { format!("there is no schedule {word}") };
+        OperationError::NotFound(format!("{what}; `backupctl list` shows all")).into()
+    })
+}
+
+async fn one(app: &App, word: &str) -> ApiResult<Json<ScheduleView>> {
+    let index = index_of(app, word)?;
+    let states = app.schedule_states().await?;
+    view(app, &states, index).map(Json).ok_or_else(|| OperationError::NotFound(format!("there is no schedule {word}")).into())
+}
+
+fn name_of(app: &App, word: &str) -> ApiResult<String> {
+    let index = index_of(app, word)?;
+    Ok(app.file().schedules[index].name.to_string())
+}
+
+/// All schedules, in the file's order.
+#[utoipa::path(get, path = "/api/v1/schedules", responses((status = 200, body = Page<ScheduleView>), (status = 400, body = Problem)))]
+pub(super) async fn list(State(app): State<App>) -> ApiResult<Json<Page<ScheduleView>>> {
+    fresh(&app)?;
+    let states = app.schedule_states().await?;
+    let items: Vec<ScheduleView> = (0..app.file().schedules.len()).filter_map(|i| view(&app, &states, i)).collect();
+    let total = items.len() as u64;
+    Ok(Json(Page::new(items, total, 0)))
+}
+
+/// Makes a schedule.
+#[utoipa::path(post, path = "/api/v1/schedules", request_body = CreateSchedule, responses((status = 201, body = ScheduleView), (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn create(State(app): State<App>, Body(wish): Body<CreateSchedule>) -> ApiResult<(StatusCode, Json<ScheduleView>)> {
+    app.create_schedule(&wish.name, &wish.settings, wish.allow_missing)?;
+    Ok((StatusCode::CREATED, one(&app, &wish.name).await?))
+}
+
+/// One schedule, by its name or index.
+#[utoipa::path(get, path = "/api/v1/schedules/{name}", responses((status = 200, body = ScheduleView), (status = 404, body = Problem)))]
+pub(super) async fn show(State(app): State<App>, Path(word): Path<String>) -> ApiResult<Json<ScheduleView>> {
+    one(&app, &word).await
+}
+
+/// Changes keys of a schedule; `null` removes a key.
+#[utoipa::path(patch, path = "/api/v1/schedules/{name}", request_body = Object, responses((status = 200, body = ScheduleView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn edit(
+    State(app): State<App>,
+    Path(word): Path<String>,
+    Body(settings): Body<serde_json::Map<String, serde_json::Value>>,
+) -> ApiResult<Json<ScheduleView>> {
+    let name = name_of(&app, &word)?;
+    app.edit_schedule(&name, &settings)?;
+    one(&app, &name).await
+}
+
+/// What a deletion may take with it.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeleteParams {
+    /// Remove its archives too.
+    #[serde(default)]
+    with_backups: bool,
+}
+
+/// Deletes a schedule; its archives stay unless `with_backups` is set.
+#[utoipa::path(delete, path = "/api/v1/schedules/{name}", params(DeleteParams), responses((status = 200, body = Object), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(word): Path<String>,
+    crate::extract::Params(params): crate::extract::Params<DeleteParams>,
+) -> ApiResult<Json<serde_json::Value>> {
+    let name = name_of(&app, &word)?;
+    let removed = if params.with_backups { app.remove_all(&name).await? } else { 0 };
+    app.delete_schedule(&name)?;
+    Ok(Json(serde_json::json!({ "name": name, "archives_removed": removed })))
+}
+
+/// Copies a schedule; the copy starts disabled.
+#[utoipa::path(post, path = "/api/v1/schedules/{name}/duplicate", request_body = DuplicateSchedule, responses((status = 201, body = ScheduleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn duplicate(State(app): State<App>, Path(word): Path<String>, Body(wish): Body<DuplicateSchedule>) -> ApiResult<(StatusCode, Json<ScheduleView>)> {
+    let name = name_of(&app, &word)?;
+    app.duplicate_schedule(&name, &wish.name)?;
+    Ok((StatusCode::CREATED, one(&app, &wish.name).await?))
+}
+
+/// Confirms a sanity warning: retention goes on.
+#[utoipa::path(post, path = "/api/v1/schedules/{name}/confirm", responses((status = 200, body = ScheduleView), (status = 404, body = Problem)))]
+pub(super) async fn confirm(State(app): State<App>, Path(word): Path<String>) -> ApiResult<Json<ScheduleView>> {
+    let name = name_of(&app, &word)?;
+    app.confirm(&name).await?;
+    one(&app, &name).await
+}

@@ -1,0 +1,152 @@
+//! Archives and what is in them.
+
+use backup_model::ArchiveRecord;
+use chrono::{DateTime, FixedOffset};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An archive.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ArchiveView {
+    /// Its id.
+    pub id: String,
+    /// File name.
+    pub name: String,
+    /// Absolute path of the file.
+    pub path: String,
+    /// The schedule that made it.
+    pub schedule: String,
+    /// `full`.
+    pub kind: String,
+    /// The archive it builds on.
+    pub parent: Option<String>,
+    /// `full`.
+    pub content: String,
+    /// `tar`.
+    pub form: String,
+    /// `gzip`, `zstd` or `none`.
+    pub compression: String,
+    /// Whether it is encrypted.
+    pub encrypted: bool,
+    /// `completed` or `warning`.
+    pub status: String,
+    /// When reading began.
+    pub started: DateTime<FixedOffset>,
+    /// When it was complete.
+    pub ended: DateTime<FixedOffset>,
+    /// Bytes on disk.
+    pub size: u64,
+    /// Bytes of contents.
+    pub bytes: u64,
+    /// Files.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Links, fifos, devices, sockets.
+    pub others: u64,
+    /// Warnings.
+    pub warnings: u64,
+    /// MD5 of the file.
+    pub md5: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Retention never removes it.
+    pub pinned: bool,
+    /// Its last verification.
+    pub verified: Option<VerifiedView>,
+    /// The machine that made it.
+    pub host: String,
+    /// The program that made it.
+    pub tool: String,
+}
+
+/// A verification.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct VerifiedView {
+    /// When.
+    pub at: DateTime<FixedOffset>,
+    /// Whether every byte was read back.
+    pub deep: bool,
+    /// Whether it passed.
+    pub ok: bool,
+}
+
+impl From<&ArchiveRecord> for ArchiveView {
+    fn from(record: &ArchiveRecord) -> Self {
+        let m = &record.manifest;
+        Self {
+            id: m.id.to_string(),
+            name: m.archive.name.clone(),
+            path: record.path.clone(),
+            schedule: m.schedule.to_string(),
+            kind: m.kind.as_str().to_owned(),
+            parent: m.parent.map(|p| p.to_string()),
+            content: m.content.clone(),
+            form: m.form.clone(),
+            compression: m.archive.compression.clone(),
+            encrypted: false,
+            status: m.status.clone(),
+            started: m.started,
+            ended: m.ended,
+            size: m.archive.size,
+            bytes: m.bytes,
+            files: m.files,
+            folders: m.folders,
+            others: m.others,
+            warnings: m.warnings,
+            md5: m.archive.md5.clone(),
+            sha256: m.archive.sha256.clone(),
+            pinned: record.pinned,
+            verified: record.verified.map(|(at, deep, ok)| VerifiedView { at: at.with_timezone(m.started.offset()), deep, ok }),
+            host: m.host.clone(),
+            tool: m.tool.clone(),
+        }
+    }
+}
+
+/// Something in an archive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EntryView {
+    /// Name in its folder.
+    pub name: String,
+    /// Path in the archive.
+    pub path: String,
+    /// The same as base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// `file`, `folder`, `symlink`, `hard_link`, `fifo`, `char_device`, `block_device` or `socket`.
+    pub kind: String,
+    /// Bytes of contents.
+    pub size: u64,
+    /// Permission bits, octal as in `ls`.
+    pub mode: Option<String>,
+    /// Owner.
+    pub uid: Option<u32>,
+    /// Group.
+    pub gid: Option<u32>,
+    /// Modification time.
+    pub mtime: Option<DateTime<FixedOffset>>,
+    /// Where a link points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
+    /// Whether the contents are not exactly what the file held.
+    pub inexact: bool,
+}
+
+/// A difference between two archives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeView {
+    /// `added`, `removed`, `changed` or `metadata`.
+    pub change: String,
+    /// Path in the archive.
+    pub path: String,
+    /// The same as base64, if it is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path_b64: Option<String>,
+    /// What it is.
+    pub kind: String,
+    /// Size in the first archive.
+    pub old_size: Option<u64>,
+    /// Size in the second.
+    pub new_size: Option<u64>,
+}

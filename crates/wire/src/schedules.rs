@@ -1,0 +1,137 @@
+//! Schedules.
+
+use backup_model::{Keep, Schedule};
+use chrono::{DateTime, FixedOffset};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// A schedule, complete, with where it stands.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct ScheduleView {
+    /// Place in the file, from 0.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// Free text for people.
+    pub title: Option<String>,
+    /// Whether the clock starts it.
+    pub enabled: bool,
+    /// What is copied, as written in the file.
+    pub source: Vec<String>,
+    /// Patterns that are left out.
+    pub exclude: Vec<String>,
+    /// When it runs, in words.
+    pub trigger: String,
+    /// The one-line form, where it fits.
+    pub one_line: Option<String>,
+    /// The zone of its times.
+    pub timezone: String,
+    /// `gzip`, `zstd` or `none`, with a level if it is not the usual one.
+    pub compression: String,
+    /// Which archives are kept; nothing set keeps all.
+    pub keep: KeepView,
+    /// Whether a missed run is made up for.
+    pub catch_up: bool,
+    /// Upper bound of the random delay, in seconds.
+    pub jitter_seconds: u64,
+    /// Limit of a run, in seconds.
+    pub timeout_seconds: Option<u64>,
+    /// Do not cross into other file systems.
+    pub one_file_system: bool,
+    /// Leave out the contents of folders marked by `CACHEDIR.TAG`.
+    pub exclude_caches: bool,
+    /// Leave out larger files.
+    pub max_file_size: Option<u64>,
+    /// When it runs next.
+    pub next: Option<DateTime<FixedOffset>>,
+    /// Its last run.
+    pub last: Option<LastRunView>,
+    /// When a backup last succeeded.
+    pub last_good: Option<DateTime<FixedOffset>>,
+    /// Why retention is frozen until somebody confirms.
+    pub frozen: Option<String>,
+}
+
+/// The last run of a schedule.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LastRunView {
+    /// The run.
+    pub run: String,
+    /// How it ended.
+    pub status: String,
+    /// When.
+    pub ended: Option<DateTime<FixedOffset>>,
+    /// Its error or first warning.
+    pub error: Option<String>,
+}
+
+/// Rules of retention.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+pub struct KeepView {
+    /// The newest so many.
+    pub last: Option<u32>,
+    /// The newest of so many hours.
+    pub hourly: Option<u32>,
+    /// The newest of so many days.
+    pub daily: Option<u32>,
+    /// The newest of so many weeks.
+    pub weekly: Option<u32>,
+    /// The newest of so many months.
+    pub monthly: Option<u32>,
+    /// The newest of so many years.
+    pub yearly: Option<u32>,
+    /// All that are at most so many days old.
+    pub days: Option<u32>,
+    /// All that are at most so many seconds older than the newest.
+    pub within_seconds: Option<u64>,
+}
+
+impl From<Keep> for KeepView {
+    fn from(k: Keep) -> Self {
+        Self {
+            last: k.last,
+            hourly: k.hourly,
+            daily: k.daily,
+            weekly: k.weekly,
+            monthly: k.monthly,
+            yearly: k.yearly,
+            days: k.days,
+            within_seconds: k.within,
+        }
+    }
+}
+
+impl ScheduleView {
+    /// The view of a schedule that stands at an index; where it stands in time is added by the server.
+    #[must_use]
+    pub fn new(index: usize, s: &Schedule) -> Self {
+        let source: Vec<String> = s.source.paths.iter().map(|p| p.display().to_string()).collect();
+        let one_line = match source.as_slice() {
+            [only] => s.trigger.one_line(only, &s.name),
+            _ => None,
+        };
+        Self {
+            index,
+            name: s.name.to_string(),
+            title: s.title.clone(),
+            enabled: s.enabled,
+            source,
+            exclude: s.source.exclude.clone(),
+            trigger: s.trigger.to_string(),
+            one_line,
+            timezone: s.timezone.name().to_owned(),
+            compression: s.compression.to_string(),
+            keep: s.keep.into(),
+            catch_up: s.catch_up,
+            jitter_seconds: s.jitter.as_secs(),
+            timeout_seconds: s.timeout.map(|t| t.as_secs()),
+            one_file_system: s.source.one_file_system,
+            exclude_caches: s.source.exclude_caches,
+            max_file_size: s.source.max_file_size,
+            next: None,
+            last: None,
+            last_good: None,
+            frozen: None,
+        }
+    }
+}
