@@ -11,7 +11,11 @@ const COLUMNS: &str = "path, pinned, verified, verified_deep, verified_ok, manif
 pub(crate) async fn insert(connection: &mut sqlx::AnyConnection, manifest: &Manifest, path: &str) -> Result<(), CatalogueError> {
     let text = serde_json::to_string(manifest).map_err(|e| CatalogueError::Content(e.to_string()))?;
     // A path that another archive had is free again: what was there is gone.
-    sqlx::query("DELETE FROM archives WHERE path = $1 AND id <> $2").bind(path).bind(manifest.id.to_string()).execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM archives WHERE path = $1 AND id <> $2")
+        .bind(path)
+        .bind(manifest.id.to_string())
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(
         "INSERT INTO archives (id, schedule, path, started, size, manifest) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (id) DO UPDATE SET path = $3, manifest = $6",
@@ -43,9 +47,16 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`CatalogueError`] from the database.
-    pub async fn archives(&self, schedule: Option<&str>, limit: Option<u64>, offset: u64) -> Result<Vec<ArchiveRecord>, CatalogueError> {
+    pub async fn archives(
+        &self,
+        schedule: Option<&str>,
+        limit: Option<u64>,
+        offset: u64,
+    ) -> Result<Vec<ArchiveRecord>, CatalogueError> {
         let filter = if schedule.is_some() { "schedule = $1" } else { "$1 = ''" };
-        let sql = format!("SELECT {COLUMNS} FROM archives WHERE {filter} AND deleting = 0 ORDER BY started DESC, id DESC LIMIT $2 OFFSET $3");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM archives WHERE {filter} AND deleting = 0 ORDER BY started DESC, id DESC LIMIT $2 OFFSET $3"
+        );
         let rows = sqlx::query(AssertSqlSafe(sql))
             .bind(schedule.unwrap_or(""))
             .bind(limit.map_or(i64::MAX, |l| l as i64))
@@ -61,7 +72,8 @@ impl Catalogue {
     /// [`CatalogueError`] from the database.
     pub async fn archive_totals(&self, schedule: Option<&str>) -> Result<(u64, u64), CatalogueError> {
         let filter = if schedule.is_some() { "schedule = $1" } else { "$1 = ''" };
-        let sql = format!("SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM archives WHERE {filter} AND deleting = 0");
+        let sql =
+            format!("SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM archives WHERE {filter} AND deleting = 0");
         let (n, size): (i64, i64) = sqlx::query_as(AssertSqlSafe(sql)).bind(schedule.unwrap_or("")).fetch_one(&self.pool).await?;
         Ok((n as u64, size as u64))
     }
@@ -85,7 +97,9 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn archive_at(&self, schedule: &str, time: DateTime<Utc>) -> Result<Option<ArchiveRecord>, CatalogueError> {
-        let sql = format!("SELECT {COLUMNS} FROM archives WHERE schedule = $1 AND started <= $2 AND deleting = 0 ORDER BY started DESC, id DESC LIMIT 1");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM archives WHERE schedule = $1 AND started <= $2 AND deleting = 0 ORDER BY started DESC, id DESC LIMIT 1"
+        );
         let row = sqlx::query(AssertSqlSafe(sql)).bind(schedule).bind(millis(time)).fetch_optional(&self.pool).await?;
         row.as_ref().map(archive).transpose()
     }
@@ -95,7 +109,11 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn set_pinned(&self, id: ArchiveId, pinned: bool) -> Result<(), CatalogueError> {
-        sqlx::query("UPDATE archives SET pinned = $1 WHERE id = $2").bind(i64::from(pinned)).bind(id.to_string()).execute(&self.pool).await?;
+        sqlx::query("UPDATE archives SET pinned = $1 WHERE id = $2")
+            .bind(i64::from(pinned))
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -128,7 +146,8 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn deleting(&self) -> Result<Vec<(ArchiveId, String)>, CatalogueError> {
-        let rows: Vec<(String, String)> = sqlx::query_as("SELECT id, path FROM archives WHERE deleting = 1").fetch_all(&self.pool).await?;
+        let rows: Vec<(String, String)> =
+            sqlx::query_as("SELECT id, path FROM archives WHERE deleting = 1").fetch_all(&self.pool).await?;
         rows.into_iter().map(|(id, path)| Ok((crate::rows::word(&id)?, path))).collect()
     }
 

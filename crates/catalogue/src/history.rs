@@ -200,9 +200,14 @@ impl Catalogue {
         if let Some(text) = &filter.text {
             // Where much matches, walking by date finds a page soonest; where little does, the texts'
             // own index does. The unary plus keeps SQLite from using the other index.
-            let all: i64 = sqlx::query_scalar("SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM days WHERE name = ''").fetch_one(&self.pool).await?;
+            let all: i64 = sqlx::query_scalar("SELECT CAST(COALESCE(SUM(n), 0) AS BIGINT) FROM days WHERE name = ''")
+                .fetch_one(&self.pool)
+                .await?;
             let common = total as i64 > all / 100;
-            c.add(&if common { IN_TEXT.replacen("text_id", "+text_id", 1) } else { IN_TEXT.to_owned() }, Bound::Text(pattern(text)));
+            c.add(
+                &if common { IN_TEXT.replacen("text_id", "+text_id", 1) } else { IN_TEXT.to_owned() },
+                Bound::Text(pattern(text)),
+            );
         }
         let column = match filter.sort {
             Sort::Created => "created",

@@ -16,7 +16,7 @@ pub use error::CatalogueError;
 pub use history::{HistoryFilter, HistoryPage, Sort};
 pub use runs::{Finish, Lease, NewRun};
 pub use schedules::ScheduleState;
-pub use stats::{DayCount, GroupCount, StatsFilter, Statistics};
+pub use stats::{DayCount, GroupCount, Statistics, StatsFilter};
 
 use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
@@ -94,7 +94,8 @@ impl Catalogue {
         for (n, step) in SQLITE.iter().enumerate().skip(have) {
             let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
             // Another process may have made the step meanwhile.
-            let now: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&mut *transaction).await?;
+            let now: Option<i64> =
+                sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&mut *transaction).await?;
             if now.unwrap_or(0) as usize > n {
                 continue;
             }

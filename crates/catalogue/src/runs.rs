@@ -64,7 +64,9 @@ const MAX_NOTES: usize = 10_000;
 
 impl Catalogue {
     async fn text_id(&self, connection: &mut sqlx::AnyConnection, body: &str) -> Result<i64, CatalogueError> {
-        if let Some(id) = sqlx::query_scalar("SELECT id FROM texts WHERE body = $1").bind(body).fetch_optional(&mut *connection).await? {
+        if let Some(id) =
+            sqlx::query_scalar("SELECT id FROM texts WHERE body = $1").bind(body).fetch_optional(&mut *connection).await?
+        {
             return Ok(id);
         }
         Ok(sqlx::query_scalar("INSERT INTO texts (body) VALUES ($1) RETURNING id").bind(body).fetch_one(&mut *connection).await?)
@@ -120,7 +122,13 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`CatalogueError`] from the database.
-    pub async fn claim(&self, id: RunId, lease: &Lease, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<bool, CatalogueError> {
+    pub async fn claim(
+        &self,
+        id: RunId,
+        lease: &Lease,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> Result<bool, CatalogueError> {
         let done = sqlx::query(
             "UPDATE runs SET status = 'running', started = $1, lease_host = $2, lease_boot = $3, lease_pid = $4, lease_until = $5 \
              WHERE id = $6 AND status = 'pending'",
@@ -246,7 +254,9 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn cancel_wishes(&self) -> Result<Vec<RunId>, CatalogueError> {
-        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM runs WHERE status IN ('pending', 'running') AND cancel = 1").fetch_all(&self.pool).await?;
+        let ids: Vec<String> = sqlx::query_scalar("SELECT id FROM runs WHERE status IN ('pending', 'running') AND cancel = 1")
+            .fetch_all(&self.pool)
+            .await?;
         ids.iter().map(|i| crate::rows::word(i)).collect()
     }
 
@@ -256,7 +266,9 @@ impl Catalogue {
     /// [`CatalogueError`] from the database.
     pub async fn open_runs(&self) -> Result<Vec<(Run, Lease, DateTime<Utc>)>, CatalogueError> {
         use sqlx::Row;
-        let sql = format!("SELECT {RUN}, lease_host, lease_boot, lease_pid, lease_until FROM runs WHERE status IN ('pending', 'running') ORDER BY created, id");
+        let sql = format!(
+            "SELECT {RUN}, lease_host, lease_boot, lease_pid, lease_until FROM runs WHERE status IN ('pending', 'running') ORDER BY created, id"
+        );
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
         rows.iter()
             .map(|row| {
@@ -300,7 +312,10 @@ impl Catalogue {
     /// [`CatalogueError`] from the database.
     pub async fn notes(&self, id: RunId) -> Result<Vec<Note>, CatalogueError> {
         use sqlx::Row;
-        let rows = sqlx::query("SELECT level, path, text FROM notes WHERE run = $1 ORDER BY seq").bind(id.to_string()).fetch_all(&self.pool).await?;
+        let rows = sqlx::query("SELECT level, path, text FROM notes WHERE run = $1 ORDER BY seq")
+            .bind(id.to_string())
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter()
             .map(|row| {
                 let level: String = row.try_get("level")?;

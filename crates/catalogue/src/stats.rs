@@ -62,7 +62,14 @@ const SUMS: &str = "CAST(SUM(n) AS BIGINT), \
 type Sums = (String, i64, i64, i64, i64, i64);
 
 fn group((key, count, good, failed, good_ms, stored): Sums) -> GroupCount {
-    GroupCount { key, count: count as u64, good: good as u64, failed: failed as u64, good_ms: good_ms as u64, stored: stored as u64 }
+    GroupCount {
+        key,
+        count: count as u64,
+        good: good as u64,
+        failed: failed as u64,
+        good_ms: good_ms as u64,
+        stored: stored as u64,
+    }
 }
 
 impl Catalogue {
@@ -92,7 +99,12 @@ impl Catalogue {
             by_day.push(DayCount { day, sums: GroupCount { key: String::new(), ..sums } });
         }
         by_day.sort_by_key(|d| d.day);
-        Ok(Statistics { total, by_day, by_kind: self.grouped(filter, "kind").await?, by_status: self.grouped(filter, "status").await? })
+        Ok(Statistics {
+            total,
+            by_day,
+            by_kind: self.grouped(filter, "kind").await?,
+            by_status: self.grouped(filter, "status").await?,
+        })
     }
 
     /// Sums by schedule in a range of days.
@@ -103,7 +115,8 @@ impl Catalogue {
         let sql = format!(
             "SELECT name, {SUMS} FROM days WHERE name <> '' AND day >= $1 AND day < $2 AND operation = 'backup' GROUP BY name HAVING SUM(n) > 0 ORDER BY name"
         );
-        let rows: Vec<Sums> = sqlx::query_as(AssertSqlSafe(sql)).bind(filter.from_day).bind(filter.to_day).fetch_all(&self.pool).await?;
+        let rows: Vec<Sums> =
+            sqlx::query_as(AssertSqlSafe(sql)).bind(filter.from_day).bind(filter.to_day).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(group).collect())
     }
 }

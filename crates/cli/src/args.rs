@@ -5,10 +5,42 @@ use std::path::PathBuf;
 
 /// Commands and flags that later versions bring.
 pub(crate) const LATER: &[&str] = &[
-    "check", "cleanup", "rebuild", "database", "destination", "notifier", "push", "compare", "export", "template",
-    "sample-data", "user", "token", "find", "drill", "scrub", "consolidate", "key", "audit", "recover",
-    "--database", "--full-every", "--encrypt", "--destination", "--notify", "--into", "--before", "--after", "--limit",
-    "--nice", "--ionice", "--drill", "--checksum", "--strip", "--stdout", "--as-tar",
+    "check",
+    "cleanup",
+    "rebuild",
+    "database",
+    "destination",
+    "notifier",
+    "push",
+    "compare",
+    "export",
+    "template",
+    "sample-data",
+    "user",
+    "token",
+    "find",
+    "drill",
+    "scrub",
+    "consolidate",
+    "key",
+    "audit",
+    "recover",
+    "--database",
+    "--full-every",
+    "--encrypt",
+    "--destination",
+    "--notify",
+    "--into",
+    "--before",
+    "--after",
+    "--limit",
+    "--nice",
+    "--ionice",
+    "--drill",
+    "--checksum",
+    "--strip",
+    "--stdout",
+    "--as-tar",
 ];
 
 /// Backs up folders on schedules, and brings them back.
@@ -120,7 +152,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  backupctl init --home /var/lib/backupd")]
     Init,
     /// Make a schedule
-    #[command(after_help = "Examples:\n  backupctl create \"documents;09:00;docs_morning\"\n  backupctl create home --source /home /etc --cron \"30 2 * * *\" --keep-daily 7 --keep-weekly 4")]
+    #[command(
+        after_help = "Examples:\n  backupctl create \"documents;09:00;docs_morning\"\n  backupctl create home --source /home /etc --cron \"30 2 * * *\" --keep-daily 7 --keep-weekly 4"
+    )]
     Create {
         /// "path;hh:mm;name", or a name with --source and a time
         spec: String,
@@ -155,7 +189,9 @@ pub(crate) enum Command {
         name: String,
     },
     /// Change settings of a schedule
-    #[command(after_help = "Examples:\n  backupctl edit docs_morning --at 08:30 --keep-days 60\n  backupctl edit docs_morning --unset exclude")]
+    #[command(
+        after_help = "Examples:\n  backupctl edit docs_morning --at 08:30 --keep-days 60\n  backupctl edit docs_morning --unset exclude"
+    )]
     Edit {
         /// Name or index
         name: String,
@@ -240,7 +276,9 @@ pub(crate) enum Command {
         name: Option<String>,
     },
     /// Bring files back, whole or in part; needs no daemon and no catalogue
-    #[command(after_help = "Examples:\n  backupctl restore docs_morning --to /tmp/restored\n  backupctl restore docs_morning@2026-11-20 --to /tmp/restored --path home/me/letter.odt\n  backupctl restore /mnt/usb/full_2026-11-21_09-00-00.tar.gz --to /tmp/restored\n  backupctl restore docs_morning --in-place --overwrite older --dry-run")]
+    #[command(
+        after_help = "Examples:\n  backupctl restore docs_morning --to /tmp/restored\n  backupctl restore docs_morning@2026-11-20 --to /tmp/restored --path home/me/letter.odt\n  backupctl restore /mnt/usb/full_2026-11-21_09-00-00.tar.gz --to /tmp/restored\n  backupctl restore docs_morning --in-place --overwrite older --dry-run"
+    )]
     Restore {
         /// A file's path, an id (or 8 characters of it), or NAME[@latest|@TIME]
         archive: String,
@@ -261,7 +299,9 @@ pub(crate) enum Command {
         dry_run: bool,
     },
     /// Check archives against their checksums, or read back every byte
-    #[command(after_help = "Examples:\n  backupctl verify docs_morning --deep\n  backupctl verify --all\n  backupctl verify /mnt/usb/full_2026-11-21_09-00-00.tar.gz --deep")]
+    #[command(
+        after_help = "Examples:\n  backupctl verify docs_morning --deep\n  backupctl verify --all\n  backupctl verify /mnt/usb/full_2026-11-21_09-00-00.tar.gz --deep"
+    )]
     Verify {
         /// A file's path, an id, NAME@TIME, or a schedule's name for all of its archives
         #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -283,7 +323,9 @@ pub(crate) enum Command {
         dry_run: bool,
     },
     /// List runs, newest first
-    #[command(after_help = "Examples:\n  backupctl history --status failed --from 2026-11-01\n  backupctl history --text \"no space\" --json")]
+    #[command(
+        after_help = "Examples:\n  backupctl history --status failed --from 2026-11-01\n  backupctl history --text \"no space\" --json"
+    )]
     History {
         /// A schedule's name
         name: Option<String>,

@@ -49,7 +49,10 @@ pub(crate) fn become_owner(home: &Home) -> Result<(), Failure> {
     let Some((uid, gid)) = other_owner(home) else { return Ok(()) };
     let program = std::env::current_exe()?;
     let error = Command::new(program).args(std::env::args_os().skip(1)).uid(uid).gid(gid).exec();
-    Err(Failure::new(1, format!("the home belongs to uid {uid}, and going on as that user failed: {error}; use `sudo -u '#{uid}' backupctl …`")))
+    Err(Failure::new(
+        1,
+        format!("the home belongs to uid {uid}, and going on as that user failed: {error}; use `sudo -u '#{uid}' backupctl …`"),
+    ))
 }
 
 /// The owner of the home, if root is somebody else's guest there.

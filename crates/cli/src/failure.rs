@@ -58,7 +58,11 @@ impl From<backup_operations::OperationError> for Failure {
 
 impl From<backup_config::HomeError> for Failure {
     fn from(error: backup_config::HomeError) -> Self {
-        let code = if matches!(error, backup_config::HomeError::Missing { .. } | backup_config::HomeError::NoFile { .. }) { 5 } else { 1 };
+        let code = if matches!(error, backup_config::HomeError::Missing { .. } | backup_config::HomeError::NoFile { .. }) {
+            5
+        } else {
+            1
+        };
         Self::new(code, error.to_string())
     }
 }

@@ -54,6 +54,14 @@ fn usage(error: &clap::Error) -> ExitCode {
 impl Command {
     /// Whether the command works on files of the home in this process when no daemon runs.
     pub(crate) fn works(&self) -> bool {
-        matches!(self, Self::Run { .. } | Self::Verify { .. } | Self::Prune { .. } | Self::Delete { .. } | Self::Cancel { .. } | Self::Report)
+        matches!(
+            self,
+            Self::Run { .. }
+                | Self::Verify { .. }
+                | Self::Prune { .. }
+                | Self::Delete { .. }
+                | Self::Cancel { .. }
+                | Self::Report
+        )
     }
 }

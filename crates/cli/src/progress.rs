@@ -19,7 +19,10 @@ struct Shown {
 impl Shown {
     fn new(what: &str) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let bar = ProgressBar::with_draw_target(None, if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() });
+        let bar = ProgressBar::with_draw_target(
+            None,
+            if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() },
+        );
         if let Ok(style) = ProgressStyle::with_template("{prefix} {spinner} {bytes} {msg}") {
             bar.set_style(style);
         }
@@ -33,7 +36,9 @@ impl Shown {
                 && self.bar.length() != Some(total)
             {
                 self.bar.set_length(total);
-                if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:30}] {percent}% {bytes}/{total_bytes} {bytes_per_sec} {eta} left {wide_msg}") {
+                if let Ok(style) = ProgressStyle::with_template(
+                    "{prefix} [{bar:30}] {percent}% {bytes}/{total_bytes} {bytes_per_sec} {eta} left {wide_msg}",
+                ) {
                     self.bar.set_style(style.progress_chars("=> "));
                 }
             }
@@ -89,7 +94,10 @@ pub(crate) fn tell(run: &RunView) -> Result<(), Failure> {
     let what = match run.operation.as_str() {
         "backup" => format!(
             "{} files, {} folders, {} into {} in {took}{rate}",
-            run.files, run.folders, format_size(run.bytes), format_size(run.stored)
+            run.files,
+            run.folders,
+            format_size(run.bytes),
+            format_size(run.stored)
         ),
         "verify" => format!("{} in {took}{rate}", format_size(run.bytes)),
         _ => format!("{} files, {} folders, {} in {took}{rate}", run.files, run.folders, format_size(run.bytes)),
@@ -98,12 +106,23 @@ pub(crate) fn tell(run: &RunView) -> Result<(), Failure> {
     match run.status.as_str() {
         "completed" => output::line(format!("{name}: {} completed: {what}", run.operation))?,
         "warning" => {
-            output::line(format!("{name}: {} completed with {} warnings: {what}", run.operation, run.warnings.max(1)))?;
+            output::line(format!(
+                "{name}: {} completed with {}: {what}",
+                run.operation,
+                match run.warnings {
+                    0 | 1 => "a warning".to_owned(),
+                    n => format!("{n} warnings"),
+                }
+            ))?;
             if let Some(error) = &run.error {
                 output::line(format!("  warning: {}", output::safe(error)))?;
             }
         }
-        status => output::line(format!("{name}: {} {status}: {}", run.operation, output::safe(run.error.as_deref().unwrap_or("no reason is known"))))?,
+        status => output::line(format!(
+            "{name}: {} {status}: {}",
+            run.operation,
+            output::safe(run.error.as_deref().unwrap_or("no reason is known"))
+        ))?,
     }
     let first = run.error.clone().unwrap_or_default();
     for note in run.notes.iter().filter(|n| format!("{}: {}", n.path, n.text) != first).take(20) {

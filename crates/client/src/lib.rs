@@ -70,7 +70,8 @@ impl Client {
             Self::InProcess(router) => router.clone().oneshot(request).await.map_err(|e| match e {}),
             Self::Socket(path) => {
                 let stream = connect(path).await?;
-                let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(transport)?;
+                let (mut sender, connection) =
+                    hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(transport)?;
                 tokio::spawn(connection);
                 Ok(sender.send_request(request).await.map_err(transport)?.map(Body::new))
             }
@@ -96,7 +97,12 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn send_json<T: DeserializeOwned>(&self, method: Method, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+    pub async fn send_json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ClientError> {
         let body = serde_json::to_string(body).map_err(transport)?;
         let (_, bytes) = self.call(method, path, Some(body)).await?;
         parse(if bytes.is_empty() { b"null" } else { &bytes })

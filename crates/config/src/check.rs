@@ -2,7 +2,9 @@
 
 use crate::keys::{self, Keys};
 use crate::settings::{DaemonSettings, File, LogFormat, LogSettings};
-use backup_model::{Compression, CronExpr, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Schedule, Trigger, parse_duration, parse_size};
+use backup_model::{
+    Compression, CronExpr, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Schedule, Trigger, parse_duration, parse_size,
+};
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -114,14 +116,18 @@ impl Reader<'_> {
         }
         let wrong = || format!("`{key}` must be a list of texts, for example {key} = [\"a\", \"b\"]");
         let Some(list) = item.as_array() else { return self.error(item, wrong()) };
-        list.iter().map(|v| v.as_str().map(str::to_owned).ok_or_else(|| self.plain_error(v.span().map(|s| s.start), wrong()))).collect()
+        list.iter()
+            .map(|v| v.as_str().map(str::to_owned).ok_or_else(|| self.plain_error(v.span().map(|s| s.start), wrong())))
+            .collect()
     }
 
     fn file(&self, top: &dyn TableLike) -> Found<File> {
         self.check_keys(top, "the file", &keys::TOP)?;
         match top.get("version") {
             None => return Err(FileError { line: None, message: "version = 1 is missing; write it as the first line".into() }),
-            Some(item) if item.as_integer() != Some(1) => return self.error(item, "this program knows version = 1 of the file only"),
+            Some(item) if item.as_integer() != Some(1) => {
+                return self.error(item, "this program knows version = 1 of the file only");
+            }
             Some(_) => {}
         }
         let daemon = match top.get("daemon") {
@@ -150,7 +156,8 @@ impl Reader<'_> {
                 let schedule = self.schedule(table, defaults, at)?;
                 let line = at.map_or(0, |a| line_of(self.text, a));
                 if let Some(first) = lines.insert(schedule.name.to_string(), line) {
-                    let message = format!("the name {} is taken by the schedule of line {first}; choose another name", schedule.name);
+                    let message =
+                        format!("the name {} is taken by the schedule of line {first}; choose another name", schedule.name);
                     return Err(FileError { line: Some(line), message });
                 }
                 schedules.push(schedule);
@@ -165,7 +172,9 @@ impl Reader<'_> {
         for (key, item) in table.iter() {
             match key {
                 "listen" if item.as_str() == Some("") => {}
-                "listen" => return self.error(item, "listening on TCP is not in this version; remove `listen` or write listen = \"\""),
+                "listen" => {
+                    return self.error(item, "listening on TCP is not in this version; remove `listen` or write listen = \"\"");
+                }
                 "max_runs" => out.max_runs = self.number(item, key, 1, 64)? as usize,
                 "socket" => out.socket = Some(PathBuf::from(self.text_of(item, key)?)),
                 "stop_timeout" => out.stop_timeout = self.span(item, key)?,
@@ -228,7 +237,9 @@ impl Reader<'_> {
                 }
                 paths
             }
-            None => return Err(self.plain_error(at, format!("the schedule {name} has no source; write source = [\"documents\"]"))),
+            None => {
+                return Err(self.plain_error(at, format!("the schedule {name} has no source; write source = [\"documents\"]")));
+            }
         };
         let trigger = self.trigger(table, at)?;
         let mut layers = vec![table];
@@ -372,17 +383,26 @@ mod tests {
     fn says_line_and_remedy() {
         let schedule = "[[schedule]]\nname = \"a\"\nsource = [\"x\"]\n";
         for (text, wanted) in [
-            (format!("{schedule}at = \"09:00\"\nexclud = []"), "line 6: unknown key `exclud` in [[schedule]]; did you mean `exclude`?"),
+            (
+                format!("{schedule}at = \"09:00\"\nexclud = []"),
+                "line 6: unknown key `exclud` in [[schedule]]; did you mean `exclude`?",
+            ),
             (format!("{schedule}at = \"25:00\""), "line 5: \"25:00\" is not a time of day"),
             (format!("{schedule}cron = \"0 2 * * Mno\""), "line 5: the day of week field"),
             (format!("{schedule}cron = \"0 2 * * 1\"\nat = \"09:00\""), "line 2: give one of"),
             (schedule.to_owned(), "line 2: no time is given"),
             (format!("{schedule}at = \"09:00\"\nencrypt = {{}}"), "line 6: `encrypt` is not in this version"),
-            (format!("{schedule}at = \"09:00\"\nkind = \"incremental\""), "line 6: kind = \"incremental\" is not in this version"),
+            (
+                format!("{schedule}at = \"09:00\"\nkind = \"incremental\""),
+                "line 6: kind = \"incremental\" is not in this version",
+            ),
             ("[databases.x]\nurl = \"y\"".to_owned(), "line 2: `databases` is not in this version"),
             ("[daemon]\nlisten = \"127.0.0.1:8620\"".to_owned(), "line 3: listening on TCP is not in this version"),
             (format!("{schedule}manual = true\nkeep = {{ days = 400 }}"), "line 6: `days` must be a whole number from 1 to 365"),
-            (format!("{schedule}manual = true\n{schedule}manual = true"), "line 6: the name a is taken by the schedule of line 2"),
+            (
+                format!("{schedule}manual = true\n{schedule}manual = true"),
+                "line 6: the name a is taken by the schedule of line 2",
+            ),
             (format!("{schedule}manual = true\nexclude = [\"[z-a]\"]"), "line 6: the pattern \"[z-a]\" is wrong"),
             ("x = ".to_owned(), "line 2: not valid TOML"),
             ("[defaults]\ntimezone = \"Europe/Pariss\"".to_owned(), "line 3: \"Europe/Pariss\" is no timezone"),

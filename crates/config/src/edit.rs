@@ -91,9 +91,8 @@ impl Editor {
         let text = fs::read_to_string(&self.path).map_err(self.io("read"))?;
         let before = |error| EditError::Before { path: self.path.display().to_string(), error };
         let file = parse(&text, self.zone).map_err(before)?;
-        let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| {
-            before(FileError { line: None, message: e.message().to_owned() })
-        })?;
+        let mut document: DocumentMut =
+            text.parse().map_err(|e: toml_edit::TomlError| before(FileError { line: None, message: e.message().to_owned() }))?;
         change(&mut document, &file)?;
         let new = document.to_string();
         parse(&new, self.zone).map_err(EditError::After)?;
@@ -224,9 +223,8 @@ fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables, EditError> {
     if item.is_value() {
         *item = Item::ArrayOfTables(ArrayOfTables::new());
     }
-    item.as_array_of_tables_mut().ok_or_else(|| {
-        EditError::After(FileError { line: None, message: "schedules are written as [[schedule]]".to_owned() })
-    })
+    item.as_array_of_tables_mut()
+        .ok_or_else(|| EditError::After(FileError { line: None, message: "schedules are written as [[schedule]]".to_owned() }))
 }
 
 fn position(document: &mut DocumentMut, name: &str) -> Result<usize, EditError> {

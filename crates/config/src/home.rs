@@ -21,7 +21,9 @@ pub enum HomeError {
         path: String,
     },
     /// The folder holds no schedules file.
-    #[error("{path} holds no schedules.toml; run `backupctl --home {path} init`, or name another home with --home or BACKUP_HOME")]
+    #[error(
+        "{path} holds no schedules.toml; run `backupctl --home {path} init`, or name another home with --home or BACKUP_HOME"
+    )]
     NoFile {
         /// The folder.
         path: String,
@@ -35,7 +37,9 @@ pub enum HomeError {
         mode: u32,
     },
     /// Another user's.
-    #[error("the home {path} belongs to uid {owner}, neither to you (uid {caller}) nor to root; run as its owner: `sudo -u '#{owner}' backupctl …`")]
+    #[error(
+        "the home {path} belongs to uid {owner}, neither to you (uid {caller}) nor to root; run as its owner: `sudo -u '#{owner}' backupctl …`"
+    )]
     Foreign {
         /// The folder.
         path: String,
@@ -183,7 +187,5 @@ impl Home {
 #[must_use]
 pub fn local_zone() -> chrono_tz::Tz {
     let from_env = std::env::var("TZ").ok().and_then(|t| t.trim_start_matches(':').parse().ok());
-    from_env
-        .or_else(|| iana_time_zone::get_timezone().ok().and_then(|t| t.parse().ok()))
-        .unwrap_or(chrono_tz::UTC)
+    from_env.or_else(|| iana_time_zone::get_timezone().ok().and_then(|t| t.parse().ok())).unwrap_or(chrono_tz::UTC)
 }

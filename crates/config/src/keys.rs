@@ -18,28 +18,74 @@ pub(crate) const DAEMON: Keys = Keys {
 
 pub(crate) const LOG: Keys = Keys { known: &["level", "format", "max_size", "keep"], later: &[] };
 
-pub(crate) const KEEP: Keys = Keys {
-    known: &["last", "hourly", "daily", "weekly", "monthly", "yearly", "days", "within"],
-    later: &[],
-};
+pub(crate) const KEEP: Keys =
+    Keys { known: &["last", "hourly", "daily", "weekly", "monthly", "yearly", "days", "within"], later: &[] };
 
 const LATER_IN_SCHEDULE: &[&str] = &[
-    "database", "full_every", "encrypt", "destinations", "notify", "before", "after", "on_failure", "hook_timeout",
-    "ignore_files", "accept_unreadable", "detect", "checksum", "nice", "ionice", "limit", "drill", "scrub", "local_index",
+    "database",
+    "full_every",
+    "encrypt",
+    "destinations",
+    "notify",
+    "before",
+    "after",
+    "on_failure",
+    "hook_timeout",
+    "ignore_files",
+    "accept_unreadable",
+    "detect",
+    "checksum",
+    "nice",
+    "ionice",
+    "limit",
+    "drill",
+    "scrub",
+    "local_index",
 ];
 
 pub(crate) const DEFAULTS: Keys = Keys {
     known: &[
-        "enabled", "timezone", "catch_up", "jitter", "timeout", "kind", "content", "form", "compression", "keep", "exclude",
-        "one_file_system", "max_file_size", "exclude_caches",
+        "enabled",
+        "timezone",
+        "catch_up",
+        "jitter",
+        "timeout",
+        "kind",
+        "content",
+        "form",
+        "compression",
+        "keep",
+        "exclude",
+        "one_file_system",
+        "max_file_size",
+        "exclude_caches",
     ],
     later: LATER_IN_SCHEDULE,
 };
 
 pub(crate) const SCHEDULE: Keys = Keys {
     known: &[
-        "name", "title", "source", "at", "cron", "every", "manual", "enabled", "timezone", "catch_up", "jitter", "timeout",
-        "kind", "content", "form", "compression", "keep", "exclude", "one_file_system", "max_file_size", "exclude_caches",
+        "name",
+        "title",
+        "source",
+        "at",
+        "cron",
+        "every",
+        "manual",
+        "enabled",
+        "timezone",
+        "catch_up",
+        "jitter",
+        "timeout",
+        "kind",
+        "content",
+        "form",
+        "compression",
+        "keep",
+        "exclude",
+        "one_file_system",
+        "max_file_size",
+        "exclude_caches",
     ],
     later: LATER_IN_SCHEDULE,
 };

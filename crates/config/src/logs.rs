@@ -11,8 +11,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -87,7 +87,11 @@ pub fn start(path: &Path, settings: &LogSettings, also_stderr: bool) -> io::Resu
     let file = RotatingFile::open(path, settings.max_size, settings.keep)?;
     let (writer, guard) = tracing_appender::non_blocking::NonBlockingBuilder::default().lossy(false).finish(file);
     let level = settings.level.as_str();
-    let filter = || EnvFilter::new(format!("warn,backup_operations={level},backup_server={level},backup_config={level},backupd={level},backupctl={level}"));
+    let filter = || {
+        EnvFilter::new(format!(
+            "warn,backup_operations={level},backup_server={level},backup_config={level},backupd={level},backupctl={level}"
+        ))
+    };
     let lines = Lines { format: settings.format };
     let to_file = tracing_subscriber::fmt::layer().event_format(lines).with_ansi(false).with_writer(writer).with_filter(filter());
     let to_stderr = also_stderr.then(|| {
@@ -116,7 +120,11 @@ impl Visit for Collected {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" { value.clone_into(&mut self.message) } else { self.fields.push((field.name(), value.to_owned())) }
+        if field.name() == "message" {
+            value.clone_into(&mut self.message)
+        } else {
+            self.fields.push((field.name(), value.to_owned()))
+        }
     }
 }
 
@@ -178,7 +186,8 @@ mod tests {
         for n in 0..40 {
             log.write_all(format!("line {n:04} of forty\n").as_bytes()).expect("a line");
         }
-        let mut names: Vec<_> = fs::read_dir(folder.path()).expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
         names.sort();
         assert_eq!(names, ["x.log", "x.log.1", "x.log.2"]);
         let now = fs::read_to_string(&path).expect("the log");

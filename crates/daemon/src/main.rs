@@ -59,12 +59,15 @@ fn run(args: &Args) -> anyhow::Result<()> {
         let pid = backup_operations::lock_holder(&home.pid_file())?.flatten();
         bail!("backupd runs already{}", pid.map(|p| format!(" (pid {p})")).unwrap_or_default());
     };
-    let settings = fs::read_to_string(home.schedules()).ok().and_then(|t| backup_config::parse(&t, backup_config::local_zone()).ok());
+    let settings =
+        fs::read_to_string(home.schedules()).ok().and_then(|t| backup_config::parse(&t, backup_config::local_zone()).ok());
     let settings = settings.map(|f| f.daemon).unwrap_or_default();
     let path = home.logs().join("backupd.log");
-    let _guard = logs::start(&path, &settings.log, args.foreground).with_context(|| format!("cannot write the log {}", path.display()))?;
+    let _guard =
+        logs::start(&path, &settings.log, args.foreground).with_context(|| format!("cannot write the log {}", path.display()))?;
     let socket = home.socket(settings.socket.as_deref());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the runtime")?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(serve(home, &socket));
     if let Err(e) = &result {
         tracing::error!("Error: {e:#}");
@@ -77,10 +80,15 @@ fn run(args: &Args) -> anyhow::Result<()> {
 /// of a killed daemon is replaced: the PID lock tells that nobody uses it.
 fn bind(path: &std::path::Path) -> anyhow::Result<UnixListener> {
     if path.as_os_str().len() > 107 {
-        bail!("the path of the socket {} is longer than the 107 bytes that unix(7) allows; set a shorter one as [daemon] socket", path.display());
+        bail!(
+            "the path of the socket {} is longer than the 107 bytes that unix(7) allows; set a shorter one as [daemon] socket",
+            path.display()
+        );
     }
     match fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).with_context(|| format!("cannot replace {}", path.display())),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(e).with_context(|| format!("cannot replace {}", path.display()));
+        }
         _ => {}
     }
     let before = nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o117));
@@ -111,7 +119,12 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
     let signals = tokio::spawn(hear_signals(app.clone())?);
     notify::watchdog();
     notify::ready(&format!("{} schedules", app.file().schedules.len()));
-    tracing::info!("backupd {} started in {shown}, pid {}, {} schedules", backup_operations::VERSION, std::process::id(), app.file().schedules.len());
+    tracing::info!(
+        "backupd {} started in {shown}, pid {}, {} schedules",
+        backup_operations::VERSION,
+        std::process::id(),
+        app.file().schedules.len()
+    );
     if let Some(error) = app.config_error() {
         tracing::error!("Error: {error}");
     }

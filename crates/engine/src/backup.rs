@@ -66,7 +66,12 @@ pub struct Receipt {
 ///
 /// # Errors
 /// A source is not there, or the work was cancelled.
-pub fn scan(source: &FileSource, roots: &[PathBuf], never: &[PathBuf], observer: &dyn Observer) -> Result<(u64, u64), EngineError> {
+pub fn scan(
+    source: &FileSource,
+    roots: &[PathBuf],
+    never: &[PathBuf],
+    observer: &dyn Observer,
+) -> Result<(u64, u64), EngineError> {
     struct Count(u64, u64);
     impl Visit for Count {
         fn visit(&mut self, found: &Found<'_>) -> Result<(), EngineError> {
@@ -129,7 +134,11 @@ impl Observer for Heard<'_> {
 /// # Errors
 /// A source is not there, the disk is full, the work was cancelled, or the archive could not be
 /// written. Nothing is left behind then.
-pub fn backup(plan: &BackupPlan, now: &dyn Fn() -> DateTime<FixedOffset>, observer: &dyn Observer) -> Result<Receipt, EngineError> {
+pub fn backup(
+    plan: &BackupPlan,
+    now: &dyn Fn() -> DateTime<FixedOffset>,
+    observer: &dyn Observer,
+) -> Result<Receipt, EngineError> {
     for root in &plan.roots {
         root.metadata().map_err(|source| EngineError::Source { path: root.display().to_string(), source })?;
     }
@@ -171,7 +180,8 @@ pub fn backup(plan: &BackupPlan, now: &dyn Fn() -> DateTime<FixedOffset>, observ
         return Err(full(e, stored));
     }
     let written = writer.finish().map_err(|e| full(e, stored))?;
-    let (index_file, index_size, index_sha) = index_writer.finish(plan.compression, &written.members).map_err(|e| full(e, written.size))?;
+    let (index_file, index_size, index_sha) =
+        index_writer.finish(plan.compression, &written.members).map_err(|e| full(e, written.size))?;
 
     let warnings = heard.warnings.load(Ordering::Relaxed);
     let manifest = Manifest {
@@ -190,7 +200,11 @@ pub fn backup(plan: &BackupPlan, now: &dyn Fn() -> DateTime<FixedOffset>, observ
         timezone: plan.timezone.clone(),
         host: plan.host.clone(),
         tool: plan.tool.clone(),
-        sources: plan.roots.iter().map(|r| backup_model::display_bytes(std::os::unix::ffi::OsStrExt::as_bytes(r.as_os_str())).to_string()).collect(),
+        sources: plan
+            .roots
+            .iter()
+            .map(|r| backup_model::display_bytes(std::os::unix::ffi::OsStrExt::as_bytes(r.as_os_str())).to_string())
+            .collect(),
         exclude: plan.source.exclude.clone(),
         files,
         folders,
@@ -290,18 +304,22 @@ impl Visit for Work<'_> {
                 return Ok(());
             }
         };
-        if kind == EntryKind::File {
-            self.file(found)
-        } else {
-            self.special(found, kind)
-        }
+        if kind == EntryKind::File { self.file(found) } else { self.special(found, kind) }
     }
 }
 
 impl Work<'_> {
     fn header(&mut self, path: &[u8], stat: &FileStat, kind: EntryKind, xattrs: Xattrs) -> EntryHeader {
-        let user = self.users.entry(stat.st_uid).or_insert_with(|| User::from_uid(stat.st_uid.into()).ok().flatten().map(|u| u.name)).clone();
-        let group = self.groups.entry(stat.st_gid).or_insert_with(|| Group::from_gid(stat.st_gid.into()).ok().flatten().map(|g| g.name)).clone();
+        let user = self
+            .users
+            .entry(stat.st_uid)
+            .or_insert_with(|| User::from_uid(stat.st_uid.into()).ok().flatten().map(|u| u.name))
+            .clone();
+        let group = self
+            .groups
+            .entry(stat.st_gid)
+            .or_insert_with(|| Group::from_gid(stat.st_gid.into()).ok().flatten().map(|g| g.name))
+            .clone();
         EntryHeader {
             path: path.to_vec(),
             kind: Some(kind),
@@ -319,7 +337,14 @@ impl Work<'_> {
         }
     }
 
-    fn add(&mut self, header: &EntryHeader, stat: &FileStat, hash: Option<[u8; 32]>, offset: Option<u64>, inexact: bool) -> Result<(), EngineError> {
+    fn add(
+        &mut self,
+        header: &EntryHeader,
+        stat: &FileStat,
+        hash: Option<[u8; 32]>,
+        offset: Option<u64>,
+        inexact: bool,
+    ) -> Result<(), EngineError> {
         let kind = header.kind.unwrap_or(EntryKind::File);
         let special = matches!(kind, EntryKind::CharDevice | EntryKind::BlockDevice);
         self.index.add(&Entry {
@@ -386,7 +411,11 @@ impl Work<'_> {
                 }
             }
         }
-        if folder { self.folders += 1 } else { self.others += 1 }
+        if folder {
+            self.folders += 1
+        } else {
+            self.others += 1
+        }
         if kind == EntryKind::Socket {
             self.observer.note(note(NoteLevel::Info, found.path, "is a socket, which programs make anew; noted, not stored"));
             return self.add(&header, &found.stat, None, None, false);
@@ -463,7 +492,14 @@ impl Work<'_> {
     }
 
     /// Copies exactly the bytes that the header has promised: what is missing becomes zeros.
-    fn copy(&mut self, file: &File, segment: Segment, path: &[u8], hash: &mut blake3::Hasher, trouble: &mut Option<String>) -> Result<(), EngineError> {
+    fn copy(
+        &mut self,
+        file: &File,
+        segment: Segment,
+        path: &[u8],
+        hash: &mut blake3::Hasher,
+        trouble: &mut Option<String>,
+    ) -> Result<(), EngineError> {
         let mut at = segment.offset;
         let end = segment.offset + segment.length;
         while at < end {
@@ -473,7 +509,8 @@ impl Work<'_> {
             let want = (end - at).min(self.buffer.len() as u64) as usize;
             let n = match file.read_at(&mut self.buffer[..want], at) {
                 Ok(0) => {
-                    trouble.get_or_insert_with(|| format!("shrank while it was read: zeros stand for the last {} bytes", end - at));
+                    trouble
+                        .get_or_insert_with(|| format!("shrank while it was read: zeros stand for the last {} bytes", end - at));
                     0
                 }
                 Ok(n) => n,

@@ -131,8 +131,15 @@ pub fn diff(first: &Path, second: &Path, tell: &mut dyn FnMut(Change)) -> Result
             (Some(old), Some(new)) => {
                 let contents = (old.kind, old.size, &old.link, old.device) != (new.kind, new.size, &new.link, new.device)
                     || (old.sparse == new.sparse && old.hash != new.hash);
-                let metadata = (old.mode, old.uid, old.gid, old.mtime, old.xattrs) != (new.mode, new.uid, new.gid, new.mtime, new.xattrs);
-                let kind = if contents { Some(ChangeKind::Changed) } else if metadata { Some(ChangeKind::Metadata) } else { None };
+                let metadata =
+                    (old.mode, old.uid, old.gid, old.mtime, old.xattrs) != (new.mode, new.uid, new.gid, new.mtime, new.xattrs);
+                let kind = if contents {
+                    Some(ChangeKind::Changed)
+                } else if metadata {
+                    Some(ChangeKind::Metadata)
+                } else {
+                    None
+                };
                 if let Some(kind) = kind {
                     tell(Change { kind, old_size: Some(old.size), entry: new });
                 }

@@ -18,7 +18,9 @@ pub enum EngineError {
         source: io::Error,
     },
     /// The disk is full.
-    #[error("no space left on the disk of {path}: {written} bytes were written, about {missing} more are needed; free some space or shorten retention")]
+    #[error(
+        "no space left on the disk of {path}: {written} bytes were written, about {missing} more are needed; free some space or shorten retention"
+    )]
     NoSpace {
         /// The file that was written.
         path: String,

@@ -123,12 +123,23 @@ fn check_index(archive: &Path, expected: &backup_model::IndexFile) -> Result<(),
         }
         sha.update(&buffer[..n]);
     }
-    if hex(&sha.finalize()) == expected.sha256 { Ok(()) } else { Err(EngineError::damaged(&path, "its SHA-256 is not the one of the sidecar")) }
+    if hex(&sha.finalize()) == expected.sha256 {
+        Ok(())
+    } else {
+        Err(EngineError::damaged(&path, "its SHA-256 is not the one of the sidecar"))
+    }
 }
 
-fn deep<'a>(archive: &Path, watched: Watched<'a>, seen: &mut Verified, observer: &dyn Observer) -> Result<Watched<'a>, EngineError> {
+fn deep<'a>(
+    archive: &Path,
+    watched: Watched<'a>,
+    seen: &mut Verified,
+    observer: &dyn Observer,
+) -> Result<Watched<'a>, EngineError> {
     let failed = |e: io::Error| match e.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => EngineError::damaged(archive, e),
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
+            EngineError::damaged(archive, e)
+        }
         _ => EngineError::io("read", archive)(e),
     };
     let index = index_path(archive);
@@ -147,7 +158,10 @@ fn deep<'a>(archive: &Path, watched: Watched<'a>, seen: &mut Verified, observer:
         if let Some(line) = &line {
             let h = &entry.header;
             let size_fits = line.kind != EntryKind::File || line.size == h.size;
-            if (line.mode, line.uid, line.gid, line.mtime) != (h.mode, h.uid, h.gid, h.mtime) || !size_fits || line.offset != Some(entry.offset) {
+            if (line.mode, line.uid, line.gid, line.mtime) != (h.mode, h.uid, h.gid, h.mtime)
+                || !size_fits
+                || line.offset != Some(entry.offset)
+            {
                 return Err(wrong("the metadata"));
             }
             if matches!(line.kind, EntryKind::Symlink | EntryKind::HardLink) && line.link != h.link {

@@ -91,7 +91,10 @@ fn index_and_sidecar_may_be_lost() {
     verify(&receipt.path, VerifyDepth::Deep, &Hears::default()).expect("readable to its end");
     assert!(verify(&receipt.path, VerifyDepth::Checksums, &Hears::default()).is_err(), "nothing to compare with");
     let one = source.join("a/one");
-    let plan = RestorePlan { paths: vec![one.as_os_str().as_bytes()[1..].to_vec()], ..restoring(&receipt.path, &folder.path().join("part")) };
+    let plan = RestorePlan {
+        paths: vec![one.as_os_str().as_bytes()[1..].to_vec()],
+        ..restoring(&receipt.path, &folder.path().join("part"))
+    };
     restore(&plan, &Hears::default()).expect("a part without an index");
     assert_eq!(fs::read(inside(&plan.target, &one)).expect("the file"), b"linked");
 }
@@ -103,7 +106,8 @@ fn parts_come_out_alone() {
     let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(6)));
     let path = |name: &str| source.join(name).as_os_str().as_bytes()[1..].to_vec();
     let part = |names: &[&str], to: &str| {
-        let plan = RestorePlan { paths: names.iter().map(|n| path(n)).collect(), ..restoring(&receipt.path, &folder.path().join(to)) };
+        let plan =
+            RestorePlan { paths: names.iter().map(|n| path(n)).collect(), ..restoring(&receipt.path, &folder.path().join(to)) };
         restore(&plan, &Hears::default())
     };
     let report = part(&["file 1048577.bin", "a"], "part").expect("a part");
@@ -129,7 +133,9 @@ fn overwriting_is_a_choice() {
     let target = folder.path().join("t");
     let there = inside(&target, &source).join("f");
     fs::create_dir_all(there.parent().expect("a parent")).expect("folders");
-    let with = |overwrite, dry_run| restore(&RestorePlan { overwrite, dry_run, ..restoring(&receipt.path, &target) }, &Hears::default()).expect("restored");
+    let with = |overwrite, dry_run| {
+        restore(&RestorePlan { overwrite, dry_run, ..restoring(&receipt.path, &target) }, &Hears::default()).expect("restored")
+    };
     fs::write(&there, "mine").expect("a file");
     let dry = with(Overwrite::Always, true);
     assert_eq!((dry.files, fs::read(&there).expect("file")), (2, b"mine".to_vec()));
@@ -165,7 +171,8 @@ fn links_in_the_target_are_not_followed() {
     let report = restore(&restoring(&receipt.path, &target), &hears).expect("restored");
     assert_eq!(fs::read_dir(&outside).expect("a folder").count(), 0);
     assert!(report.left >= 1, "{:?}", hears.texts());
-    restore(&RestorePlan { overwrite: Overwrite::Always, ..restoring(&receipt.path, &target) }, &Hears::default()).expect("restored");
+    restore(&RestorePlan { overwrite: Overwrite::Always, ..restoring(&receipt.path, &target) }, &Hears::default())
+        .expect("restored");
     assert_eq!(fs::read_dir(&outside).expect("a folder").count(), 0);
     assert_eq!(fs::read(place.join("inner/f")).expect("file"), b"x");
 }
@@ -189,7 +196,8 @@ fn excludes_and_limits() {
     let (receipt, hears) = make(&plan);
     let target = folder.path().join("t");
     restore(&restoring(&receipt.path, &target), &Hears::default()).expect("restored");
-    let names: Vec<String> = describe(&inside(&target, &source)).iter().map(|l| l.split(" mode").next().unwrap_or("").to_owned()).collect();
+    let names: Vec<String> =
+        describe(&inside(&target, &source)).iter().map(|l| l.split(" mode").next().unwrap_or("").to_owned()).collect();
     assert_eq!(names, ["\"cache\"", "\"keep\"", "\"keep/b.tmp\"", "\"keep/f.txt\""]);
     assert!(hears.texts().iter().any(|t| t.contains("big") && t.contains("max_file_size")), "{:?}", hears.texts());
     assert_eq!(receipt.manifest.warnings, 0);
@@ -220,7 +228,11 @@ fn folders_are_listed_and_versions_compared() {
     assert!(list_folder(&first.path, b"no/such", 0, 10).is_err());
     let mut changes = Vec::new();
     diff(&first.path, &second.path, &mut |c| {
-        changes.push(format!("{} {}", c.kind.as_str(), Path::new(std::ffi::OsStr::from_bytes(&c.entry.path)).file_name().expect("a name").to_string_lossy()));
+        changes.push(format!(
+            "{} {}",
+            c.kind.as_str(),
+            Path::new(std::ffi::OsStr::from_bytes(&c.entry.path)).file_name().expect("a name").to_string_lossy()
+        ));
     })
     .expect("compared");
     assert_eq!(changes, ["metadata s", "changed x", "added new", "removed z"]);

@@ -23,7 +23,9 @@ pub struct CronExpr {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CronError {
     /// Not 5, 6 or 7 fields.
-    #[error("the cron expression {text:?} has {count} fields; 5 (minute hour day month weekday), 6 (seconds first) or 7 (year last) are needed, for example \"30 2 * * *\"")]
+    #[error(
+        "the cron expression {text:?} has {count} fields; 5 (minute hour day month weekday), 6 (seconds first) or 7 (year last) are needed, for example \"30 2 * * *\""
+    )]
     Fields {
         /// The text given.
         text: String,

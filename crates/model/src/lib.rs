@@ -13,20 +13,13 @@ mod schedule;
 mod trigger;
 
 pub use archive::{
-    ArchiveFile, ArchiveId, ArchiveRecord, Compression, IndexFile, Kind, MANIFEST_VERSION,
-    Manifest, Note, NoteLevel,
+    ArchiveFile, ArchiveId, ArchiveRecord, Compression, IndexFile, Kind, MANIFEST_VERSION, Manifest, Note, NoteLevel,
 };
 pub use cron_expr::{CronError, CronExpr};
-pub use measure::{
-    MeasureError, format_duration, format_size, parse_duration, parse_rate_size, parse_size,
-};
+pub use measure::{MeasureError, format_duration, format_size, parse_duration, parse_rate_size, parse_size};
 pub use name::{Name, NameError};
-pub use path::{
-    BytesPath, display_bytes, entry_path_of, is_beneath, nearest_common_sources, unique_prefix_ok,
-};
+pub use path::{BytesPath, display_bytes, entry_path_of, is_beneath, nearest_common_sources, unique_prefix_ok};
 pub use retention::{Candidate, Decision, Keep, Reason, plan as plan_retention};
-pub use run::{
-    Cause, Operation, ParseWordError, Progress, Run, RunCounts, RunId, RunStatus, StatusGroup,
-};
+pub use run::{Cause, Operation, ParseWordError, Progress, Run, RunCounts, RunId, RunStatus, StatusGroup};
 pub use schedule::{DEFAULT_COMPRESSION, FileSource, Schedule};
 pub use trigger::{Every, Trigger, TriggerError, local_day_start, to_instant};

@@ -28,7 +28,9 @@ pub enum NameError {
     #[error("the name {0:?} has digits only, which would be read as an index; add a letter, for example s{0}")]
     Digits(String),
     /// A character that is not allowed.
-    #[error("the name {name:?} holds {found:?}; use letters, digits, '.', '_' and '-' and begin with a letter or digit (free text goes in title)")]
+    #[error(
+        "the name {name:?} holds {found:?}; use letters, digits, '.', '_' and '-' and begin with a letter or digit (free text goes in title)"
+    )]
     Character {
         /// The text given.
         name: String,

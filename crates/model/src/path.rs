@@ -17,7 +17,8 @@ pub fn display_bytes(bytes: &[u8]) -> impl fmt::Display {
             for chunk in self.0.utf8_chunks() {
                 for c in chunk.valid().chars() {
                     // Bidirectional controls could show a name in another order than it has.
-                    if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') {
+                    if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+                    {
                         write!(f, "{}", c.escape_unicode())?;
                     } else {
                         fmt::Write::write_char(f, c)?;

@@ -160,7 +160,8 @@ impl Trigger {
             Self::Cron(expr) if expr.is_rhythm() => next_rhythm(zone, after, |naive| expr.next_naive(naive)),
             Self::Cron(expr) => next_fixed(zone, after, |naive| expr.next_naive(naive)),
             Self::Interval(minutes) => next_rhythm(zone, after, |naive| {
-                let minute_of_day = i64::from(naive.signed_duration_since(naive.date().and_time(NaiveTime::MIN)).num_minutes() as i32);
+                let minute_of_day =
+                    i64::from(naive.signed_duration_since(naive.date().and_time(NaiveTime::MIN)).num_minutes() as i32);
                 let step = i64::from(*minutes);
                 let next = (minute_of_day / step + 1) * step;
                 naive.date().and_time(NaiveTime::MIN).checked_add_signed(Duration::minutes(next))
@@ -258,7 +259,11 @@ pub fn to_instant(zone: Tz, naive: NaiveDateTime) -> Option<DateTime<Utc>> {
             }
             let seconds = high.timestamp();
             let rounded = DateTime::from_timestamp(seconds, 0)?;
-            if rounded.with_timezone(&zone).naive_local() >= naive { Some(rounded) } else { DateTime::from_timestamp(seconds + 1, 0) }
+            if rounded.with_timezone(&zone).naive_local() >= naive {
+                Some(rounded)
+            } else {
+                DateTime::from_timestamp(seconds + 1, 0)
+            }
         }
     }
 }
@@ -269,11 +274,7 @@ pub fn local_day_start(zone: Tz, date: NaiveDate) -> Option<DateTime<Utc>> {
     to_instant(zone, date.and_time(NaiveTime::MIN))
 }
 
-fn next_fixed(
-    zone: Tz,
-    after: DateTime<Utc>,
-    next: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>,
-) -> Option<DateTime<Utc>> {
+fn next_fixed(zone: Tz, after: DateTime<Utc>, next: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>) -> Option<DateTime<Utc>> {
     // A day back covers every shift of a zone; candidates at or before `after` are passed over.
     let mut naive = after.with_timezone(&zone).naive_local().checked_sub_signed(Duration::hours(25))?;
     loop {
@@ -285,11 +286,7 @@ fn next_fixed(
     }
 }
 
-fn next_rhythm(
-    zone: Tz,
-    after: DateTime<Utc>,
-    next: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>,
-) -> Option<DateTime<Utc>> {
+fn next_rhythm(zone: Tz, after: DateTime<Utc>, next: impl Fn(NaiveDateTime) -> Option<NaiveDateTime>) -> Option<DateTime<Utc>> {
     let mut date = after.with_timezone(&zone).date_naive();
     loop {
         let start = local_day_start(zone, date)?;
@@ -358,11 +355,7 @@ mod tests {
     #[test]
     fn autumn_overlap_runs_once() {
         for trigger in [at("02:30"), cron("30 2 * * *")] {
-            assert_eq!(
-                runs(&trigger, "2026-10-24T12:00:00Z", 2),
-                ["10-25 02:30 +02:00", "10-26 02:30 +01:00"],
-                "{trigger}"
-            );
+            assert_eq!(runs(&trigger, "2026-10-24T12:00:00Z", 2), ["10-25 02:30 +02:00", "10-26 02:30 +01:00"], "{trigger}");
         }
     }
 
@@ -374,8 +367,14 @@ mod tests {
                 runs(&trigger, "2026-10-24T23:30:00Z", 4),
                 ["10-25 02:00 +02:00", "10-25 02:00 +01:00", "10-25 03:00 +01:00", "10-25 04:00 +01:00"]
             );
-            assert_eq!(runs(&trigger, "2026-03-28T23:30:00Z", 3), ["03-29 01:00 +01:00", "03-29 03:00 +02:00", "03-29 04:00 +02:00"]);
-            assert_eq!(runs(&trigger, "2026-10-25T21:30:00Z", 3), ["10-25 23:00 +01:00", "10-26 00:00 +01:00", "10-26 01:00 +01:00"]);
+            assert_eq!(
+                runs(&trigger, "2026-03-28T23:30:00Z", 3),
+                ["03-29 01:00 +01:00", "03-29 03:00 +02:00", "03-29 04:00 +02:00"]
+            );
+            assert_eq!(
+                runs(&trigger, "2026-10-25T21:30:00Z", 3),
+                ["10-25 23:00 +01:00", "10-26 00:00 +01:00", "10-26 01:00 +01:00"]
+            );
         }
         let two = Trigger::Interval(120);
         assert_eq!(runs(&two, "2026-03-28T22:30:00Z", 3), ["03-29 00:00 +01:00", "03-29 03:00 +02:00", "03-29 05:00 +02:00"]);
@@ -399,7 +398,8 @@ mod tests {
 
     #[test]
     fn month_ends_and_leap_days() {
-        let monthly = Trigger::from_parts(&[Trigger::parse_time("04:05").expect("time")], None, Some(Every::Monthly), false).expect("monthly");
+        let monthly = Trigger::from_parts(&[Trigger::parse_time("04:05").expect("time")], None, Some(Every::Monthly), false)
+            .expect("monthly");
         assert_eq!(runs(&monthly, "2026-12-31T23:30:00Z", 2), ["01-01 04:05 +01:00", "02-01 04:05 +01:00"]);
         assert_eq!(runs(&cron("0 12 31 * *"), "2026-12-31T11:30:00Z", 2), ["01-31 12:00 +01:00", "03-31 12:00 +02:00"]);
         assert_eq!(cron("0 12 29 2 *").next_after(Paris, utc("2026-03-01T00:00:00Z")), Some(utc("2028-02-29T11:00:00Z")));
@@ -410,9 +410,15 @@ mod tests {
     #[test]
     fn what_was_missed() {
         let daily = at("09:00");
-        assert_eq!(daily.last_between(Paris, utc("2026-11-18T08:00:00Z"), utc("2026-11-21T12:00:00Z")), Some(utc("2026-11-21T08:00:00Z")));
+        assert_eq!(
+            daily.last_between(Paris, utc("2026-11-18T08:00:00Z"), utc("2026-11-21T12:00:00Z")),
+            Some(utc("2026-11-21T08:00:00Z"))
+        );
         assert_eq!(daily.last_between(Paris, utc("2026-11-21T08:00:00Z"), utc("2026-11-21T12:00:00Z")), None);
-        assert_eq!(Trigger::Interval(15).last_between(Paris, utc("2016-11-18T08:00:00Z"), utc("2026-11-21T12:01:00Z")), Some(utc("2026-11-21T12:00:00Z")));
+        assert_eq!(
+            Trigger::Interval(15).last_between(Paris, utc("2016-11-18T08:00:00Z"), utc("2026-11-21T12:01:00Z")),
+            Some(utc("2026-11-21T12:00:00Z"))
+        );
     }
 
     #[test]

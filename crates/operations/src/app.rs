@@ -190,7 +190,12 @@ impl App {
 
     fn stamp(&self) -> Option<(u64, u64, i64, i64)> {
         let meta = std::fs::metadata(self.home()?.schedules()).ok()?;
-        Some((meta.ino(), meta.len(), meta.mtime() * 1_000_000_000 + meta.mtime_nsec(), meta.ctime() * 1_000_000_000 + meta.ctime_nsec()))
+        Some((
+            meta.ino(),
+            meta.len(),
+            meta.mtime() * 1_000_000_000 + meta.mtime_nsec(),
+            meta.ctime() * 1_000_000_000 + meta.ctime_nsec(),
+        ))
     }
 
     /// Whether the file has changed since it was read.

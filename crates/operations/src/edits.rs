@@ -11,8 +11,23 @@ pub type Settings = serde_json::Map<String, Json>;
 
 /// The order in which keys are written.
 const ORDER: &[&str] = &[
-    "title", "source", "exclude", "at", "cron", "every", "manual", "timezone", "enabled", "compression", "keep", "catch_up",
-    "jitter", "timeout", "one_file_system", "max_file_size", "exclude_caches",
+    "title",
+    "source",
+    "exclude",
+    "at",
+    "cron",
+    "every",
+    "manual",
+    "timezone",
+    "enabled",
+    "compression",
+    "keep",
+    "catch_up",
+    "jitter",
+    "timeout",
+    "one_file_system",
+    "max_file_size",
+    "exclude_caches",
 ];
 
 fn value(key: &str, json: &Json) -> Result<Value, OperationError> {
@@ -39,7 +54,13 @@ fn value(key: &str, json: &Json) -> Result<Value, OperationError> {
 ///
 /// # Errors
 /// The name is taken or wrong, a value is wrong, or a source does not exist.
-pub(crate) fn create(editor: &Editor, root: &Path, name: &str, settings: &Settings, allow_missing: bool) -> Result<(), OperationError> {
+pub(crate) fn create(
+    editor: &Editor,
+    root: &Path,
+    name: &str,
+    settings: &Settings,
+    allow_missing: bool,
+) -> Result<(), OperationError> {
     let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
     let mut keys = Vec::new();
     for key in settings.keys() {
@@ -56,7 +77,10 @@ pub(crate) fn create(editor: &Editor, root: &Path, name: &str, settings: &Settin
         for source in settings.get("source").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
             let path = root.join(source);
             if let Err(e) = std::fs::metadata(&path) {
-                return Err(OperationError::NotFound(format!("the source {} does not exist ({e}); make it first, or add --allow-missing", path.display())));
+                return Err(OperationError::NotFound(format!(
+                    "the source {} does not exist ({e}); make it first, or add --allow-missing",
+                    path.display()
+                )));
             }
         }
     }

@@ -57,7 +57,9 @@ impl From<EngineError> for OperationError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::NotFound { .. } => Self::NotFound(error.to_string()),
-            EngineError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::NotFound(error.to_string()),
+            EngineError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Self::NotFound(error.to_string())
+            }
             other => Self::Engine(other),
         }
     }
@@ -78,7 +80,9 @@ impl From<EditError> for OperationError {
             EditError::NoSchedule(_) => Self::NotFound(error.to_string()),
             EditError::Exists(_) => Self::Conflict(error.to_string()),
             EditError::Before { .. } | EditError::After(_) => Self::Invalid(error.to_string()),
-            EditError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => Self::NotFound(error.to_string()),
+            EditError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                Self::NotFound(error.to_string())
+            }
             other => Self::Failed(other.to_string()),
         }
     }

@@ -28,8 +28,8 @@ pub use resolve::{Resolved, split_version};
 pub use status::{ConfigStatus, NextRun, Status};
 
 pub use backup_catalogue as catalogue;
-pub use backup_engine::{Change, EngineError, Listed, diff, list_folder, raise_open_files};
 pub use backup_engine::archive::{Entry, EntryKind};
+pub use backup_engine::{Change, EngineError, Listed, diff, list_folder, raise_open_files};
 
 /// The program's version, as sidecars and `--version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -89,7 +89,7 @@ impl ScheduleLock {
 /// The daemon's PID file, locked while it lives. The lock is the truth; the number is for people.
 #[derive(Debug)]
 pub struct PidLock {
-    _file: File,
+    file: File,
 }
 
 impl PidLock {
@@ -116,7 +116,15 @@ impl PidLock {
             file.flush()
         })();
         written.map_err(|e: io::Error| OperationError::Failed(format!("cannot write {}: {e}", path.display())))?;
-        Ok(Ok(Self { _file: file }))
+        Ok(Ok(Self { file }))
+    }
+}
+
+impl Drop for PidLock {
+    fn drop(&mut self) {
+        // Emptied, not removed: a file that is removed while another process opens it would let two
+        // daemons hold "the" lock.
+        let _ = self.file.set_len(0);
     }
 }
 
@@ -140,7 +148,9 @@ pub fn lock_holder(path: &Path) -> Result<Option<Option<u32>>, OperationError> {
     match file.try_lock_shared() {
         Ok(()) => return Ok(None),
         Err(TryLockError::WouldBlock) => {}
-        Err(TryLockError::Error(e)) => return Err(OperationError::Failed(format!("cannot try the lock of {}: {e}", path.display()))),
+        Err(TryLockError::Error(e)) => {
+            return Err(OperationError::Failed(format!("cannot try the lock of {}: {e}", path.display())));
+        }
     }
     let meta = file.metadata().map_err(|e| OperationError::Failed(format!("cannot look at {}: {e}", path.display())))?;
     let (major, minor) = (nix::libc::major(meta.dev()), nix::libc::minor(meta.dev()));

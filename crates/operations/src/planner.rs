@@ -124,7 +124,12 @@ impl App {
     }
 
     /// Requests the run of a planned time. `false`: the daemon is stopping, it stays to be done.
-    async fn fall_due(&self, schedule: &Schedule, planned: DateTime<Utc>, run: Option<Cause>) -> Result<bool, crate::OperationError> {
+    async fn fall_due(
+        &self,
+        schedule: &Schedule,
+        planned: DateTime<Utc>,
+        run: Option<Cause>,
+    ) -> Result<bool, crate::OperationError> {
         let name = schedule.name.as_str();
         let local = planned.with_timezone(&schedule.timezone);
         let Some(cause) = run else {
@@ -135,7 +140,10 @@ impl App {
             tracing::info!("{name} missed its run of {local}; it is made up for now");
         }
         let waiting = self.catalogue().open_runs().await?;
-        if waiting.iter().any(|(r, ..)| r.name == name && r.operation == Operation::Backup && r.status == backup_model::RunStatus::Pending) {
+        if waiting
+            .iter()
+            .any(|(r, ..)| r.name == name && r.operation == Operation::Backup && r.status == backup_model::RunStatus::Pending)
+        {
             tracing::warn!("{name} is due, but its last run still waits; not asked for twice");
             return Ok(true);
         }
@@ -232,7 +240,13 @@ mod tests {
 
     #[test]
     fn on_time_and_once() {
-        let times = ["2026-11-20T12:00:00Z", "2026-11-21T07:59:59Z", "2026-11-21T08:00:00Z", "2026-11-21T08:00:01Z", "2026-11-21T12:00:00Z"];
+        let times = [
+            "2026-11-20T12:00:00Z",
+            "2026-11-21T07:59:59Z",
+            "2026-11-21T08:00:00Z",
+            "2026-11-21T08:00:01Z",
+            "2026-11-21T12:00:00Z",
+        ];
         assert_eq!(play(&schedule("09:00"), &times), ["schedule 11-21T08:00"]);
     }
 
@@ -249,7 +263,13 @@ mod tests {
         // A day forward: one catch-up. An hour back: the run is not repeated.
         let times = ["2026-11-20T07:00:00Z", "2026-11-21T10:00:00Z", "2026-11-21T09:00:00Z", "2026-11-22T08:00:30Z"];
         assert_eq!(play(&schedule("09:00"), &times), ["catch_up 11-21T08:00", "schedule 11-22T08:00"]);
-        let back = ["2026-11-21T07:59:00Z", "2026-11-21T08:00:10Z", "2026-11-21T07:00:10Z", "2026-11-21T08:00:10Z", "2026-11-22T08:00:00Z"];
+        let back = [
+            "2026-11-21T07:59:00Z",
+            "2026-11-21T08:00:10Z",
+            "2026-11-21T07:00:10Z",
+            "2026-11-21T08:00:10Z",
+            "2026-11-22T08:00:00Z",
+        ];
         assert_eq!(play(&schedule("09:00"), &back), ["schedule 11-21T08:00", "schedule 11-22T08:00"]);
         // A clock that was a year ahead and is put right: runs go on.
         let wrong = ["2027-11-21T08:30:00Z", "2027-11-22T08:00:00Z", "2026-11-21T07:00:00Z", "2026-11-21T08:00:00Z"];
@@ -262,7 +282,8 @@ mod tests {
             let start = utc(from);
             (0..hours * 60).map(|m| (start + Duration::minutes(m)).to_rfc3339()).collect()
         };
-        for (from, wanted) in [("2026-03-28T12:00:00Z", "schedule 03-29T01:00"), ("2026-10-24T12:00:00Z", "schedule 10-25T00:30")] {
+        for (from, wanted) in [("2026-03-28T12:00:00Z", "schedule 03-29T01:00"), ("2026-10-24T12:00:00Z", "schedule 10-25T00:30")]
+        {
             let times = every_half_hour(from, 30);
             let times: Vec<&str> = times.iter().map(String::as_str).collect();
             assert_eq!(play(&schedule("02:30"), &times), [wanted]);

@@ -73,7 +73,8 @@ impl App {
         for done in store::sweep(&folder)? {
             tracing::info!("after the interruption: {done}");
         }
-        let known: BTreeSet<String> = self.catalogue().archives(Some(name.as_str()), None, 0).await?.into_iter().map(|r| r.path).collect();
+        let known: BTreeSet<String> =
+            self.catalogue().archives(Some(name.as_str()), None, 0).await?.into_iter().map(|r| r.path).collect();
         for (path, manifest) in store::archives_in(&folder)? {
             let shown = path.display().to_string();
             match manifest {

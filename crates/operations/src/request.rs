@@ -121,7 +121,9 @@ impl App {
     pub async fn request_backup(&self, name: &str, kind: Option<&str>) -> Result<Run, OperationError> {
         if let Some(kind) = kind.filter(|k| *k != "full") {
             return Err(match kind {
-                "incremental" | "differential" => OperationError::Invalid(format!("--kind {kind} is not in this version; only full is")),
+                "incremental" | "differential" => {
+                    OperationError::Invalid(format!("--kind {kind} is not in this version; only full is"))
+                }
                 other => OperationError::Invalid(format!("{other:?} is no kind; write full")),
             });
         }
@@ -130,7 +132,10 @@ impl App {
             return Err(OperationError::NotFound(format!("there is no schedule {name}; `backupctl list` shows all")));
         };
         for (run, ..) in self.catalogue().open_runs().await? {
-            if run.name == name && run.operation == Operation::Backup && (self.mode() == Mode::Daemon || run.status == RunStatus::Running) {
+            if run.name == name
+                && run.operation == Operation::Backup
+                && (self.mode() == Mode::Daemon || run.status == RunStatus::Running)
+            {
                 let what = if run.status == RunStatus::Running { "is running" } else { "is waiting" };
                 return Err(OperationError::Conflict(format!("a backup of {name} {what} already (run {})", run.id)));
             }
@@ -176,11 +181,16 @@ impl App {
         match archive {
             Some(word) => {
                 // A bare schedule name means all of its archives; a version of it means one.
-                let of_schedule = if word.contains('/') || word.contains('@') { Vec::new() } else { self.catalogue().archives(Some(word), None, 0).await? };
+                let of_schedule = if word.contains('/') || word.contains('@') {
+                    Vec::new()
+                } else {
+                    self.catalogue().archives(Some(word), None, 0).await?
+                };
                 if of_schedule.is_empty() {
                     found.push(self.resolve(word).await?);
                 }
-                found.extend(of_schedule.into_iter().map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
+                found
+                    .extend(of_schedule.into_iter().map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
             }
             None if all => {
                 let records = self.catalogue().archives(None, None, 0).await?;
@@ -207,7 +217,9 @@ impl App {
         let invalid = |e: backup_model::ParseWordError| OperationError::Invalid(e.to_string());
         let operation: Operation = report.operation.parse().map_err(invalid)?;
         let status: RunStatus = report.status.parse().map_err(invalid)?;
-        if !matches!(operation, Operation::Restore | Operation::Verify) || matches!(status, RunStatus::Pending | RunStatus::Running) {
+        if !matches!(operation, Operation::Restore | Operation::Verify)
+            || matches!(status, RunStatus::Pending | RunStatus::Running)
+        {
             return Err(OperationError::Invalid("only restores and verifications that have ended can be reported".into()));
         }
         let mut new = self.new_run(operation, Cause::Manual, &report.name);

@@ -36,14 +36,17 @@ pub fn split_version(word: &str, zone: Tz) -> Result<(&str, Option<DateTime<Utc>
     {
         return Ok((name, Some(next - chrono::Duration::milliseconds(1))));
     }
-    for (format, seconds) in [("%Y-%m-%dT%H:%M:%S", 1), ("%Y-%m-%d_%H-%M-%S", 1), ("%Y-%m-%dT%H:%M", 60), ("%Y-%m-%d %H:%M", 60)] {
+    for (format, seconds) in [("%Y-%m-%dT%H:%M:%S", 1), ("%Y-%m-%d_%H-%M-%S", 1), ("%Y-%m-%dT%H:%M", 60), ("%Y-%m-%d %H:%M", 60)]
+    {
         if let Ok(naive) = NaiveDateTime::parse_from_str(version, format)
             && let Some(time) = local(naive)
         {
             return Ok((name, Some(time + chrono::Duration::seconds(seconds) - chrono::Duration::milliseconds(1))));
         }
     }
-    Err(OperationError::Invalid(format!("{version:?} is no version; write {name}@latest, {name}@2026-11-20 or {name}@2026-11-20T09:00")))
+    Err(OperationError::Invalid(format!(
+        "{version:?} is no version; write {name}@latest, {name}@2026-11-20 or {name}@2026-11-20T09:00"
+    )))
 }
 
 fn is_file_argument(word: &str) -> bool {
@@ -76,7 +79,9 @@ impl App {
         let (name, time) = split_version(word, self.zone())?;
         let none = || {
             let when = if time.is_some() { " as old as that" } else { "" };
-            OperationError::NotFound(format!("there is no archive {word}{when}; `backupctl backups` lists them, and the path of a file always works"))
+            OperationError::NotFound(format!(
+                "there is no archive {word}{when}; `backupctl backups` lists them, and the path of a file always works"
+            ))
         };
         let name = Name::new(name).map_err(|_| none())?;
         let time = time.unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -110,7 +115,10 @@ impl App {
             if let [only] = found.as_slice() {
                 path.clone_from(only);
             } else if found.len() > 1 {
-                return Err(OperationError::Invalid(format!("several schedules have an archive {}; write its whole path", path.display())));
+                return Err(OperationError::Invalid(format!(
+                    "several schedules have an archive {}; write its whole path",
+                    path.display()
+                )));
             }
         }
         match std::fs::metadata(&path) {
@@ -118,7 +126,8 @@ impl App {
             Ok(_) => return Err(OperationError::Invalid(format!("{} is no archive file", path.display()))),
             Err(e) => return Err(OperationError::NotFound(format!("cannot open the archive {}: {e}", path.display()))),
         }
-        let path = std::fs::canonicalize(&path).map_err(|e| OperationError::Failed(format!("cannot find {}: {e}", path.display())))?;
+        let path =
+            std::fs::canonicalize(&path).map_err(|e| OperationError::Failed(format!("cannot find {}: {e}", path.display())))?;
         // A damaged sidecar does not keep anybody from the archive.
         let manifest = store::read_manifest(&path).unwrap_or_default();
         Ok(Resolved { path, manifest })

@@ -5,8 +5,10 @@ use crate::locks::ScheduleLock;
 use crate::request::{RestoreWish, VerifyWish, new_uuid, overwrite};
 use crate::{App, OperationError};
 use backup_catalogue::Finish;
-use backup_engine::{BackupPlan, EngineError, Receipt, RestorePlan, VerifyDepth};
-use backup_model::{ArchiveId, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, Schedule, format_duration, format_size};
+use backup_engine::{BackupPlan, EngineError, Observer, Receipt, RestorePlan, VerifyDepth};
+use backup_model::{
+    ArchiveId, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, Schedule, format_duration, format_size,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +28,11 @@ pub(crate) fn log_end(operation: Operation, name: &str, finish: &Finish, more: &
     match finish.status {
         RunStatus::Completed => tracing::info!("{operation} of {name} completed: {what}{more}"),
         RunStatus::Warning => {
-            tracing::warn!("{operation} of {name} completed with {} warnings: {what}{more}; first: {}", counts.warnings, finish.error.as_deref().unwrap_or("-"));
+            tracing::warn!(
+                "{operation} of {name} completed with {} warnings: {what}{more}; first: {}",
+                counts.warnings,
+                finish.error.as_deref().unwrap_or("-")
+            );
         }
         RunStatus::Cancelled => tracing::warn!("{operation} of {name} was cancelled{more}"),
         _ => tracing::error!("Error: {operation} of {name} failed: {}{more}", finish.error.as_deref().unwrap_or("-")),
@@ -37,7 +43,9 @@ pub(crate) fn log_end(operation: Operation, name: &str, finish: &Finish, more: &
 }
 
 /// Joins a task of the engine; a panic in it is a failure of this run only.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, EngineError> + Send + 'static) -> Result<T, OperationError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, OperationError> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result.map_err(OperationError::from),
         Err(e) => Err(OperationError::Failed(format!("the work ended by a fault of the program: {e}"))),
@@ -113,7 +121,14 @@ impl App {
                 let first = notes.iter().find(|n| n.level == NoteLevel::Warning).map(|n| format!("{}: {}", n.path, n.text));
                 let error = outcome.warning.or(first);
                 let status = if error.is_some() { RunStatus::Warning } else { RunStatus::Completed };
-                Finish { status, ended, counts, error, made: outcome.made.map(|r| (r.manifest, r.path.display().to_string())), notes }
+                Finish {
+                    status,
+                    ended,
+                    counts,
+                    error,
+                    made: outcome.made.map(|r| (r.manifest, r.path.display().to_string())),
+                    notes,
+                }
             }
             Err(e) => {
                 let cancelled = matches!(e, OperationError::Engine(EngineError::Cancelled));
@@ -168,7 +183,8 @@ impl App {
         };
         let clock = self.clone();
         let observer = Arc::clone(live);
-        let work = blocking(move || backup_engine::backup(&plan, &|| clock.now().with_timezone(&zone).fixed_offset(), &*observer));
+        let work =
+            blocking(move || backup_engine::backup(&plan, &|| clock.now().with_timezone(&zone).fixed_offset(), &*observer));
         let receipt = match schedule.timeout {
             None => work.await?,
             Some(limit) => {
@@ -187,7 +203,14 @@ impl App {
             }
         };
         let m = &receipt.manifest;
-        let counts = RunCounts { files: m.files, folders: m.folders, others: m.others, bytes: m.bytes, stored: m.archive.size, warnings: 0 };
+        let counts = RunCounts {
+            files: m.files,
+            folders: m.folders,
+            others: m.others,
+            bytes: m.bytes,
+            stored: m.archive.size,
+            warnings: 0,
+        };
         let warning = self.sanity(schedule, m.files, m.bytes).await?;
         Ok(Outcome { counts, warning, made: Some(receipt) })
     }
@@ -198,7 +221,9 @@ impl App {
         let last = self.catalogue().archives(Some(name), Some(1), 0).await?.into_iter().next().map(|r| r.manifest);
         let reason = match last {
             _ if files == 0 => Some("the source holds no files".to_owned()),
-            Some(m) if m.files >= 10 && files * 2 < m.files => Some(format!("only {files} files, the last time there were {}", m.files)),
+            Some(m) if m.files >= 10 && files * 2 < m.files => {
+                Some(format!("only {files} files, the last time there were {}", m.files))
+            }
             Some(m) if m.bytes >= 1 << 20 && bytes * 2 < m.bytes => {
                 Some(format!("only {}, the last time it was {}", format_size(bytes), format_size(m.bytes)))
             }
@@ -210,7 +235,8 @@ impl App {
     }
 
     async fn work_restore(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
-        let wish: RestoreWish = serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
+        let wish: RestoreWish =
+            serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
         let plan = RestorePlan {
             archive: wish.archive,
             target: wish.target,
@@ -220,13 +246,26 @@ impl App {
         };
         let observer = Arc::clone(live);
         let report = blocking(move || backup_engine::restore(&plan, &*observer)).await?;
-        let counts = RunCounts { files: report.files, folders: report.folders, others: report.others, bytes: report.bytes, stored: 0, warnings: 0 };
+        let counts = RunCounts {
+            files: report.files,
+            folders: report.folders,
+            others: report.others,
+            bytes: report.bytes,
+            stored: 0,
+            warnings: 0,
+        };
         if report.unchanged > 0 {
-            use backup_engine::Observer;
-            live.note(Note { level: NoteLevel::Info, path: ".".into(), text: format!("{} entries were there already", report.unchanged) });
+            live.note(Note {
+                level: NoteLevel::Info,
+                path: ".".into(),
+                text: format!("{} entries were there already", report.unchanged),
+            });
         }
-        let warning = (!report.proven && !wish.dry_run).then(|| "restored, but there was neither a sidecar nor an index to compare with".to_owned());
-        Ok(Outcome { counts, warning, made: None })
+        if !report.proven && !wish.dry_run {
+            let text = "the archive is readable to its end; there was neither a sidecar nor an index to compare it with";
+            live.note(Note { level: NoteLevel::Info, path: ".".into(), text: text.into() });
+        }
+        Ok(Outcome { counts, warning: None, made: None })
     }
 
     async fn work_verify(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {

@@ -12,7 +12,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let bytes = axum::body::to_bytes(request.into_body(), 16 << 20).await.map_err(|e| ApiError::invalid(format!("the body cannot be read: {e}")))?;
+        let bytes = axum::body::to_bytes(request.into_body(), 16 << 20)
+            .await
+            .map_err(|e| ApiError::invalid(format!("the body cannot be read: {e}")))?;
         let bytes = if bytes.is_empty() { &b"{}"[..] } else { &bytes };
         serde_json::from_slice(bytes).map(Self).map_err(|e| ApiError::invalid(format!("the body is not what is needed: {e}")))
     }
@@ -26,6 +28,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(q)| Self(q)).map_err(|e| ApiError::invalid(format!("the query is not what is needed: {}", e.body_text())))
+        query
+            .map(|Query(q)| Self(q))
+            .map_err(|e| ApiError::invalid(format!("the query is not what is needed: {}", e.body_text())))
     }
 }

@@ -35,7 +35,12 @@ async fn only(allowed: u32, request: Request, next: Next) -> Response {
         other => {
             let who = other.map_or_else(|| "an unknown user".to_owned(), |u| format!("uid {u}"));
             tracing::warn!("refused {who} on the socket");
-            ApiError::new(StatusCode::FORBIDDEN, "forbidden", format!("only root and the daemon's own user (uid {allowed}) may use its socket, not {who}")).into_response()
+            ApiError::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                format!("only root and the daemon's own user (uid {allowed}) may use its socket, not {who}"),
+            )
+            .into_response()
         }
     }
 }
@@ -45,7 +50,12 @@ async fn only(allowed: u32, request: Request, next: Next) -> Response {
 ///
 /// # Errors
 /// The system's word.
-pub async fn serve_socket(listener: UnixListener, api: Router, uid: u32, stop: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+pub async fn serve_socket(
+    listener: UnixListener,
+    api: Router,
+    uid: u32,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<()> {
     let api = api.layer(from_fn(move |request: Request, next: Next| only(uid, request, next)));
     axum::serve(listener, api.into_make_service_with_connect_info::<Peer>()).with_graceful_shutdown(stop).await
 }

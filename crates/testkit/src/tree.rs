@@ -24,7 +24,8 @@ pub fn make_tree(root: &Path) {
         let bytes: Vec<u8> = (0..size).map(|i| (i * 31 + n * 7 + i / 251) as u8).collect();
         fs::write(root.join(format!("file {size}.bin")), bytes).expect("a file");
     }
-    let names: [&[u8]; 9] = [b"new\nline", b"bad\xff\xfeutf8", b"-rf", "é à ü".as_bytes(), b"quote\"'$(x)", b"esc\x1b[31m", b"a.d", b" ", b"star*"];
+    let names: [&[u8]; 9] =
+        [b"new\nline", b"bad\xff\xfeutf8", b"-rf", "é à ü".as_bytes(), b"quote\"'$(x)", b"esc\x1b[31m", b"a.d", b" ", b"star*"];
     for name in names {
         fs::write(root.join(OsStr::from_bytes(name)), name).expect("a named file");
     }
@@ -107,7 +108,11 @@ fn walk(root: &Path, folder: &Path, lines: &mut Vec<String>, links: &mut BTreeMa
         let kind = meta.file_type();
         let mut line = format!(
             "{relative} mode={:o} owner={}:{} time={}.{:09}",
-            meta.mode(), meta.uid(), meta.gid(), meta.mtime(), meta.mtime_nsec()
+            meta.mode(),
+            meta.uid(),
+            meta.gid(),
+            meta.mtime(),
+            meta.mtime_nsec()
         );
         if kind.is_symlink() {
             line += &format!(" -> {:?}", fs::read_link(&path).expect("a link"));

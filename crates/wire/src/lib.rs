@@ -10,7 +10,9 @@ mod system;
 
 pub use archives::{ArchiveView, ChangeView, EntryView, VerifiedView};
 pub use problem::Problem;
-pub use requests::{CreateSchedule, DuplicateSchedule, PruneRequest, ReportRequest, RestoreRequest, RunRequest, StopRequest, VerifyRequest};
+pub use requests::{
+    CreateSchedule, DuplicateSchedule, PruneRequest, ReportRequest, RestoreRequest, RunRequest, StopRequest, VerifyRequest,
+};
 pub use runs::{NoteView, ProgressView, RunEvent, RunView};
 pub use schedules::{KeepView, LastRunView, ScheduleView};
 pub use system::{DayView, GroupView, PruneView, PrunedView, StatsView, StatusView, TrendView};

@@ -18,4 +18,3 @@ pub struct Problem {
     /// What failed, on what, and what to do.
     pub detail: String,
 }
-

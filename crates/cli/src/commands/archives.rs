@@ -42,7 +42,17 @@ pub(super) async fn backups(c: &Context, name: Option<&str>) -> Result<u8, Failu
             kind.push_str(" warnings");
         }
         let encrypted = if a.encrypted { "yes" } else { "no" };
-        rows.add_row([&a.name, &a.schedule, &kind, &time(Some(a.started)), &format_size(a.size), &a.files.to_string(), encrypted, &verified, &a.id]);
+        rows.add_row([
+            &a.name,
+            &a.schedule,
+            &kind,
+            &time(Some(a.started)),
+            &format_size(a.size),
+            &a.files.to_string(),
+            encrypted,
+            &verified,
+            &a.id,
+        ]);
     }
     let with_header = std::io::IsTerminal::is_terminal(&std::io::stdout());
     for row in rows.lines().skip(usize::from(!with_header)) {
@@ -82,7 +92,13 @@ pub(super) async fn browse(c: &Context, archive: &str, path: Option<&Path>) -> R
             let slash = if e.kind == "folder" { "/" } else { "" };
             let owner = e.uid.zip(e.gid).map_or_else(|| "-".to_owned(), |(u, g)| format!("{u}:{g}"));
             let inexact = if e.inexact { "  (changed while it was read)" } else { "" };
-            line(format!("{letter}{} {owner:>11} {:>10} {} {}{slash}{link}{inexact}", e.mode.as_deref().unwrap_or("----"), format_size(e.size), time(e.mtime), safe(&e.path)))?;
+            line(format!(
+                "{letter}{} {owner:>11} {:>10} {} {}{slash}{link}{inexact}",
+                e.mode.as_deref().unwrap_or("----"),
+                format_size(e.size),
+                time(e.mtime),
+                safe(&e.path)
+            ))?;
         }
         match page.next {
             Some(next) => offset = next,
@@ -93,7 +109,9 @@ pub(super) async fn browse(c: &Context, archive: &str, path: Option<&Path>) -> R
 
 pub(super) async fn diff(c: &Context, a: &str, b: &str) -> Result<u8, Failure> {
     let connection = c.connect().await?;
-    let file = |word: &str| if word.contains('/') { std::path::absolute(word).map(|p| p.display().to_string()) } else { Ok(word.to_owned()) };
+    let file = |word: &str| {
+        if word.contains('/') { std::path::absolute(word).map(|p| p.display().to_string()) } else { Ok(word.to_owned()) }
+    };
     let query = format!("a={}&b={}&limit=1000000", encode(&file(a)?), encode(&file(b)?));
     let page: Page<ChangeView> = connection.client.get(&format!("/api/v1/diff?{query}")).await?;
     if c.json {
@@ -104,7 +122,9 @@ pub(super) async fn diff(c: &Context, a: &str, b: &str) -> Result<u8, Failure> {
         let (letter, sizes) = match change.change.as_str() {
             "added" => ('+', change.new_size.map(format_size)),
             "removed" => ('-', change.old_size.map(format_size)),
-            "changed" => ('M', change.old_size.zip(change.new_size).map(|(o, n)| format!("{} -> {}", format_size(o), format_size(n)))),
+            "changed" => {
+                ('M', change.old_size.zip(change.new_size).map(|(o, n)| format!("{} -> {}", format_size(o), format_size(n))))
+            }
             _ => ('m', None),
         };
         let sizes = sizes.filter(|_| change.kind == "file").map(|s| format!("  ({s})")).unwrap_or_default();
@@ -118,13 +138,15 @@ pub(super) async fn pin(c: &Context, archive: &str, on: bool) -> Result<u8, Fail
     let connection = c.connect().await?;
     // The archive is named in the path of the request, so a file is found first.
     let word = if archive.contains('/') {
-        let path = std::fs::canonicalize(archive).map_err(|e| Failure::new(5, format!("cannot open the archive {archive}: {e}")))?;
+        let path =
+            std::fs::canonicalize(archive).map_err(|e| Failure::new(5, format!("cannot open the archive {archive}: {e}")))?;
         path.display().to_string()
     } else {
         archive.to_owned()
     };
     let method = if on { Method::PUT } else { Method::DELETE };
-    let view: ArchiveView = connection.client.send_json(method, &format!("/api/v1/archives/{}/pin", encode(&word)), &json!({})).await?;
+    let view: ArchiveView =
+        connection.client.send_json(method, &format!("/api/v1/archives/{}/pin", encode(&word)), &json!({})).await?;
     if c.json {
         output::json(&view)?;
     } else {
@@ -158,7 +180,12 @@ pub(super) async fn prune(c: &Context, name: Option<&str>, dry_run: bool) -> Res
         let verb = if dry_run { "would be removed" } else { "were removed" };
         line(format!("{}: {} archives {verb}, {}", plan.schedule, plan.removed, format_size(plan.freed)))?;
         if let Some(reason) = &plan.frozen {
-            line(format!("{}: frozen: {}; `backupctl confirm {}` lets retention go on", plan.schedule, safe(reason), plan.schedule))?;
+            line(format!(
+                "{}: frozen: {}; `backupctl confirm {}` lets retention go on",
+                plan.schedule,
+                safe(reason),
+                plan.schedule
+            ))?;
         }
     }
     Ok(0)

@@ -50,7 +50,13 @@ pub(super) async fn start(c: &Context) -> Result<u8, Failure> {
     }
     let mut errors = tempfile_in(&home)?;
     let mut command = Command::new(program());
-    command.arg("--home").arg(home.root()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors.try_clone()?).current_dir("/");
+    command
+        .arg("--home")
+        .arg(home.root())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(errors.try_clone()?)
+        .current_dir("/");
     if let Some((uid, gid)) = owner {
         command.uid(uid).gid(gid);
     }
@@ -75,7 +81,16 @@ pub(super) async fn start(c: &Context) -> Result<u8, Failure> {
                 return told(c, &status);
             }
             Err(_) if begun.elapsed() < Duration::from_secs(30) => tokio::time::sleep(Duration::from_millis(50)).await,
-            Err(e) => return Err(Failure::new(1, format!("backupd was started{} but does not answer: {e}; see {}", pid_text(Some(child.id())), home.logs().join("backupd.log").display()))),
+            Err(e) => {
+                return Err(Failure::new(
+                    1,
+                    format!(
+                        "backupd was started{} but does not answer: {e}; see {}",
+                        pid_text(Some(child.id())),
+                        home.logs().join("backupd.log").display()
+                    ),
+                ));
+            }
         }
     }
 }
@@ -83,7 +98,12 @@ pub(super) async fn start(c: &Context) -> Result<u8, Failure> {
 /// A file without a name for what the daemon says before it can log.
 fn tempfile_in(home: &Home) -> Result<File, Failure> {
     let path = std::env::temp_dir().join(format!("backupd-start-{}.err", std::process::id()));
-    let file = fs::OpenOptions::new().create_new(true).read(true).write(true).open(&path).map_err(|e| Failure::new(1, format!("cannot start the daemon of {}: {e}", home.root().display())))?;
+    let file = fs::OpenOptions::new()
+        .create_new(true)
+        .read(true)
+        .write(true)
+        .open(&path)
+        .map_err(|e| Failure::new(1, format!("cannot start the daemon of {}: {e}", home.root().display())))?;
     let _ = fs::remove_file(&path);
     Ok(file)
 }
@@ -121,9 +141,12 @@ async fn end(c: &Context, home: &Home, now: bool) -> Result<Option<u32>, Failure
         Err(e @ (ClientError::Denied(_) | ClientError::Problem(_))) => return Err(e.into()),
         Err(e) => {
             // It holds the lock but does not answer: a signal to the process that the kernel names.
-            let Some(pid) = pid else { return Err(Failure::new(1, format!("backupd does not answer ({e}), and the kernel does not tell its pid"))) };
+            let Some(pid) = pid else {
+                return Err(Failure::new(1, format!("backupd does not answer ({e}), and the kernel does not tell its pid")));
+            };
             let target = nix::unistd::Pid::from_raw(i32::try_from(pid).map_err(|_| Failure::new(1, "the pid is out of range"))?);
-            nix::sys::signal::kill(target, nix::sys::signal::Signal::SIGTERM).map_err(|e| Failure::new(1, format!("cannot signal backupd (pid {pid}): {}", e.desc())))?;
+            nix::sys::signal::kill(target, nix::sys::signal::Signal::SIGTERM)
+                .map_err(|e| Failure::new(1, format!("cannot signal backupd (pid {pid}): {}", e.desc())))?;
         }
     }
     tracing::info!("stopping backupd{}", pid_text(pid));
@@ -136,7 +159,15 @@ async fn end(c: &Context, home: &Home, now: bool) -> Result<Option<u32>, Failure
         }
         let patience = crate::connect::settings(home).stop_timeout + Duration::from_secs(60);
         if begun.elapsed() > patience {
-            return Err(Failure::new(1, format!("backupd{} still runs after {} s; see {}", pid_text(pid), patience.as_secs(), home.logs().join("backupd.log").display())));
+            return Err(Failure::new(
+                1,
+                format!(
+                    "backupd{} still runs after {} s; see {}",
+                    pid_text(pid),
+                    patience.as_secs(),
+                    home.logs().join("backupd.log").display()
+                ),
+            ));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -170,7 +201,9 @@ pub(super) async fn restart(c: &Context, now: bool) -> Result<u8, Failure> {
 pub(super) async fn reload(c: &Context) -> Result<u8, Failure> {
     let home = c.find_home()?;
     home.check()?;
-    let Some(client) = to_daemon(&home)? else { return Err(Failure::new(4, "backupd is not running; `backupctl start` starts it")) };
+    let Some(client) = to_daemon(&home)? else {
+        return Err(Failure::new(4, "backupd is not running; `backupctl start` starts it"));
+    };
     let status: StatusView = client.post("/api/v1/system/reload", &json!({})).await?;
     if c.json {
         output::json(&status)?;
@@ -193,7 +226,13 @@ pub(super) async fn status(c: &Context) -> Result<u8, Failure> {
         return Ok(code);
     }
     if connection.daemon {
-        line(format!("backupd {} runs (pid {}) since {}{}", s.version, s.pid, exact(Some(s.started)), if s.stopping { ", stopping" } else { "" }))?;
+        line(format!(
+            "backupd {} runs (pid {}) since {}{}",
+            s.version,
+            s.pid,
+            exact(Some(s.started)),
+            if s.stopping { ", stopping" } else { "" }
+        ))?;
     } else {
         line("backupd is not running; `backupctl start` starts it")?;
     }
@@ -207,7 +246,8 @@ pub(super) async fn status(c: &Context) -> Result<u8, Failure> {
     }
     line(format!("archives  {}, {}", s.archives, format_size(s.stored)))?;
     for run in &s.runs {
-        let progress = run.progress.as_ref().map(|p| format!(", {} files, {}", p.files, format_size(p.bytes))).unwrap_or_default();
+        let progress =
+            run.progress.as_ref().map(|p| format!(", {} files, {}", p.files, format_size(p.bytes))).unwrap_or_default();
         line(format!("{:<9} {} of {} (run {}){progress}", run.status, run.operation, safe(&run.name), run.id))?;
     }
     for frozen in &s.frozen {

@@ -22,7 +22,15 @@ pub(super) async fn history(c: &Context, query: &[(&str, Option<String>)]) -> Re
         let error: String = safe(r.error.as_deref().unwrap_or("")).chars().take(100).collect();
         let took = r.seconds.map_or_else(|| "-".to_owned(), format_duration);
         rows.add_row([
-            &exact(Some(r.started.unwrap_or(r.created))), &r.operation, &safe(&r.name), &r.status, &took, &r.files.to_string(), &format_size(size), &r.id, &error,
+            &exact(Some(r.started.unwrap_or(r.created))),
+            &r.operation,
+            &safe(&r.name),
+            &r.status,
+            &took,
+            &r.files.to_string(),
+            &format_size(size),
+            &r.id,
+            &error,
         ]);
     }
     print(&rows)?;
@@ -54,7 +62,15 @@ fn percent(rate: Option<f64>) -> String {
 
 fn group(rows: &mut comfy_table::Table, g: &GroupView, key: &str) {
     let mean = g.mean_seconds.map_or_else(|| "-".to_owned(), format_duration);
-    rows.add_row([key.to_owned(), g.count.to_string(), g.good.to_string(), g.failed.to_string(), percent(g.success_rate), mean, format_size(g.stored)]);
+    rows.add_row([
+        key.to_owned(),
+        g.count.to_string(),
+        g.good.to_string(),
+        g.failed.to_string(),
+        percent(g.success_rate),
+        mean,
+        format_size(g.stored),
+    ]);
 }
 
 pub(super) async fn stats(c: &Context, name: Option<&str>, days: u32) -> Result<u8, Failure> {
@@ -68,7 +84,12 @@ pub(super) async fn stats(c: &Context, name: Option<&str>, days: u32) -> Result<
     line(format!("backups from {} to {}", s.from, s.to))?;
     line(format!("archives now: {}, {}", s.archives, format_size(s.space)))?;
     let change = s.trend.change.map_or_else(|| "-".to_owned(), |c| format!("{:+.0} %", c * 100.0));
-    line(format!("last 7 days: {} backups ({change} against the week before), success {} (before: {})", s.trend.last.count, percent(s.trend.last.success_rate), percent(s.trend.before.success_rate)))?;
+    line(format!(
+        "last 7 days: {} backups ({change} against the week before), success {} (before: {})",
+        s.trend.last.count,
+        percent(s.trend.last.success_rate),
+        percent(s.trend.before.success_rate)
+    ))?;
     line("")?;
     let mut rows = table(&["", "RUNS", "GOOD", "FAILED", "SUCCESS", "MEAN", "STORED"]);
     group(&mut rows, &s.total, "all");

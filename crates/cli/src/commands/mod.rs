@@ -38,7 +38,9 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
         Command::Init => setup::init(&c),
         Command::Completions { shell } => setup::completions(shell),
         Command::Man { dir } => setup::man(&dir),
-        Command::Create { spec, settings, disabled, allow_missing } => schedules::create(&c, &spec, &settings, disabled, allow_missing).await,
+        Command::Create { spec, settings, disabled, allow_missing } => {
+            schedules::create(&c, &spec, &settings, disabled, allow_missing).await
+        }
         Command::Import { file, dry_run, allow_missing } => schedules::import(&c, &file, dry_run, allow_missing).await,
         Command::List => schedules::list(&c).await,
         Command::Show { name } => schedules::show(&c, &name).await,
@@ -73,8 +75,16 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
                 return history::one(&c, &run).await;
             }
             let query = [
-                ("schedule", name), ("text", text), ("status", status), ("operation", operation), ("kind", kind),
-                ("from", from), ("to", to), ("sort", sort), ("offset", Some(offset.to_string())), ("limit", Some(rows.to_string())),
+                ("schedule", name),
+                ("text", text),
+                ("status", status),
+                ("operation", operation),
+                ("kind", kind),
+                ("from", from),
+                ("to", to),
+                ("sort", sort),
+                ("offset", Some(offset.to_string())),
+                ("limit", Some(rows.to_string())),
             ];
             history::history(&c, &query).await
         }

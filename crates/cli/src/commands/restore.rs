@@ -50,7 +50,11 @@ pub(super) async fn restore(
     let began = connection.app.as_ref().map(backup_operations::App::now).unwrap_or_default();
     let run: RunView = connection.client.post("/api/v1/restores", &wish).await?;
     let done = wait(&connection, &run, c.json).await?;
-    let recorded = if dry_run { true } else { record(c, &done, began, json!({ "target": wish.target, "paths": wish.paths, "overwrite": wish.overwrite })).await? };
+    let recorded = if dry_run {
+        true
+    } else {
+        record(c, &done, began, json!({ "target": wish.target, "paths": wish.paths, "overwrite": wish.overwrite })).await?
+    };
     let code = code(&done.status);
     if c.json {
         output::json(&RunEvent::Result { run: Box::new(done) })?;
@@ -60,7 +64,13 @@ pub(super) async fn restore(
         for note in done.notes.iter().filter(|n| n.text == "would be restored").take(50) {
             line(format!("would restore {}", output::safe(&note.path)))?;
         }
-        line(format!("dry run: {} files, {} folders, {} other entries would be restored to {}", done.files, done.folders, done.others, target.display()))?;
+        line(format!(
+            "dry run: {} files, {} folders, {} other entries would be restored to {}",
+            done.files,
+            done.folders,
+            done.others,
+            target.display()
+        ))?;
         return Ok(code);
     }
     tell(&done)?;
@@ -74,7 +84,12 @@ pub(super) async fn restore(
 }
 
 /// Puts a run of this process into the home's history. `false`: there is no home for it.
-pub(super) async fn record(c: &Context, run: &RunView, began: DateTime<Utc>, request: serde_json::Value) -> Result<bool, Failure> {
+pub(super) async fn record(
+    c: &Context,
+    run: &RunView,
+    began: DateTime<Utc>,
+    request: serde_json::Value,
+) -> Result<bool, Failure> {
     let home = c.find_home()?;
     if home.check().is_err() {
         return Ok(false);

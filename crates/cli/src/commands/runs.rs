@@ -62,7 +62,8 @@ pub(super) async fn run(c: &Context, names: &[String], kind: Option<&str>, no_wa
 
 pub(super) async fn cancel(c: &Context, run: &str) -> Result<u8, Failure> {
     let connection = c.connect().await?;
-    let view: RunView = connection.client.post(&format!("/api/v1/runs/{}/cancel", backup_client::encode(run)), &json!({})).await?;
+    let view: RunView =
+        connection.client.post(&format!("/api/v1/runs/{}/cancel", backup_client::encode(run)), &json!({})).await?;
     if c.json {
         output::json(&view)?;
     } else {
@@ -105,7 +106,8 @@ pub(super) async fn verify(c: &Context, archive: Option<&str>, all: bool, deep: 
 /// Takes a report from standard input: how root's restore gets into the history of a home that
 /// belongs to somebody else.
 pub(super) async fn report(c: &Context) -> Result<u8, Failure> {
-    let report: ReportRequest = serde_json::from_reader(std::io::stdin().lock()).map_err(|e| Failure::new(2, format!("no report on standard input: {e}")))?;
+    let report: ReportRequest = serde_json::from_reader(std::io::stdin().lock())
+        .map_err(|e| Failure::new(2, format!("no report on standard input: {e}")))?;
     let connection = c.connect().await?;
     let _: RunView = connection.client.post("/api/v1/reports", &report).await?;
     Ok(0)

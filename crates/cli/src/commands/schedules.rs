@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 /// Paths in flags are relative to the current folder and stored absolute.
 fn absolute(path: &Path) -> Result<String, Failure> {
     let path = std::path::absolute(path)?;
-    let text = path.to_str().ok_or_else(|| Failure::new(2, format!("{} is not UTF-8, which schedules.toml cannot hold; back up the folder above it", path.display())))?;
+    let text = path.to_str().ok_or_else(|| {
+        Failure::new(2, format!("{} is not UTF-8, which schedules.toml cannot hold; back up the folder above it", path.display()))
+    })?;
     Ok(text.to_owned())
 }
 
@@ -27,20 +29,26 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
         }
     };
     if let Some(kind) = args.kind.as_deref().filter(|k| *k != "full") {
-        return Err(Failure::new(2, match kind {
-            "incremental" | "differential" => format!("--kind {kind} is not in this version; only full is"),
-            other => format!("{other:?} is no kind; write full"),
-        }));
+        return Err(Failure::new(
+            2,
+            match kind {
+                "incremental" | "differential" => format!("--kind {kind} is not in this version; only full is"),
+                other => format!("{other:?} is no kind; write full"),
+            },
+        ));
     }
     let sources = args.source.iter().map(|p| absolute(p)).collect::<Result<Vec<_>, _>>()?;
     put("title", args.title.clone().map(Value::from));
     put("source", (!sources.is_empty()).then(|| sources.into()));
     put("exclude", (!args.exclude.is_empty()).then(|| args.exclude.clone().into()));
-    put("at", match args.at.as_slice() {
-        [] => None,
-        [one] => Some(one.clone().into()),
-        several => Some(several.to_vec().into()),
-    });
+    put(
+        "at",
+        match args.at.as_slice() {
+            [] => None,
+            [one] => Some(one.clone().into()),
+            several => Some(several.to_vec().into()),
+        },
+    );
     put("cron", args.cron.clone().map(Value::from));
     put("every", args.every.clone().map(Value::from));
     put("manual", args.manual.then_some(Value::Bool(true)));
@@ -54,8 +62,13 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
     put("max_file_size", args.max_file_size.clone().map(Value::from));
     let mut keep = Map::new();
     for (key, value) in [
-        ("last", args.keep_last), ("hourly", args.keep_hourly), ("daily", args.keep_daily), ("weekly", args.keep_weekly),
-        ("monthly", args.keep_monthly), ("yearly", args.keep_yearly), ("days", args.keep_days),
+        ("last", args.keep_last),
+        ("hourly", args.keep_hourly),
+        ("daily", args.keep_daily),
+        ("weekly", args.keep_weekly),
+        ("monthly", args.keep_monthly),
+        ("yearly", args.keep_yearly),
+        ("days", args.keep_days),
     ] {
         if let Some(n) = value {
             keep.insert(key.to_owned(), n.into());
@@ -88,7 +101,13 @@ fn say(c: &Context, view: &ScheduleView, what: &str) -> Result<(), Failure> {
     line(format!("{what} {}: {} ({next})", view.name, view.trigger))
 }
 
-pub(super) async fn create(c: &Context, spec: &str, args: &SettingArgs, disabled: bool, allow_missing: bool) -> Result<u8, Failure> {
+pub(super) async fn create(
+    c: &Context,
+    spec: &str,
+    args: &SettingArgs,
+    disabled: bool,
+    allow_missing: bool,
+) -> Result<u8, Failure> {
     let mut set = settings(args)?;
     let timed = ["at", "cron", "every", "manual"].iter().any(|k| set.contains_key(*k));
     // A full form has a source; anything else must be the one-line form.
@@ -128,7 +147,9 @@ pub(super) async fn import(c: &Context, file: &Path, dry_run: bool, allow_missin
         if spec.is_empty() || spec.starts_with('#') {
             continue;
         }
-        let (name, set) = one_line(spec).map_err(|e| Failure::new(e.code, format!("{}, line {}: {}; nothing was imported", file.display(), n + 1, e.message)))?;
+        let (name, set) = one_line(spec).map_err(|e| {
+            Failure::new(e.code, format!("{}, line {}: {}; nothing was imported", file.display(), n + 1, e.message))
+        })?;
         wishes.push((n + 1, name, set));
     }
     let connection = c.connect().await?;
@@ -204,7 +225,15 @@ pub(super) async fn show(c: &Context, name: &str) -> Result<u8, Failure> {
     rows.push(("next run", if s.enabled { time(s.next) } else { "disabled".to_owned() }));
     rows.push(("compression", s.compression.clone()));
     let k = &s.keep;
-    let rules = [("last", k.last), ("hourly", k.hourly), ("daily", k.daily), ("weekly", k.weekly), ("monthly", k.monthly), ("yearly", k.yearly), ("days", k.days)];
+    let rules = [
+        ("last", k.last),
+        ("hourly", k.hourly),
+        ("daily", k.daily),
+        ("weekly", k.weekly),
+        ("monthly", k.monthly),
+        ("yearly", k.yearly),
+        ("days", k.days),
+    ];
     let mut keep: Vec<String> = rules.iter().filter_map(|(w, n)| n.map(|n| format!("{w} {n}"))).collect();
     keep.extend(k.within_seconds.map(|w| format!("within {}", format_duration(w as f64))));
     rows.push(("keep", if keep.is_empty() { "everything".to_owned() } else { keep.join(", ") }));
@@ -252,7 +281,12 @@ pub(super) async fn edit(c: &Context, name: &str, args: &SettingArgs, unset: &[S
         changes.insert(key.clone(), Value::Null);
     }
     if changes.is_empty() {
-        return Err(Failure::new(2, format!("nothing to change; give for example --at 08:30, see `backupctl edit --help`, or edit schedules.toml and its schedule {name} by hand")));
+        return Err(Failure::new(
+            2,
+            format!(
+                "nothing to change; give for example --at 08:30, see `backupctl edit --help`, or edit schedules.toml and its schedule {name} by hand"
+            ),
+        ));
     }
     patch(c, name, &changes, "edited").await
 }
@@ -290,7 +324,11 @@ pub(super) async fn delete(c: &Context, name: &str, with_backups: bool, yes: boo
         output::json(&done)?;
     } else {
         let removed = done.get("archives_removed").and_then(Value::as_u64).unwrap_or(0);
-        let kept = if with_backups { format!("{removed} archives were removed") } else { format!("its archives stay in {}", PathBuf::from("backups").join(&view.name).display()) };
+        let kept = if with_backups {
+            format!("{removed} archives were removed")
+        } else {
+            format!("its archives stay in {}", PathBuf::from("backups").join(&view.name).display())
+        };
         line(format!("deleted {}; {kept}", view.name))?;
     }
     Ok(0)

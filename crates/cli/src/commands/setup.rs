@@ -31,7 +31,9 @@ pub(super) fn init(c: &Context) -> Result<u8, Failure> {
     let root = if c.home.is_none() && std::env::var_os("BACKUP_HOME").is_none() { std::env::current_dir()? } else { root };
     let fail = |what: &str, e: std::io::Error| Failure::new(1, format!("cannot {what} {}: {e}", root.display()));
     if !root.exists() {
-        fs::create_dir_all(&root).and_then(|()| fs::set_permissions(&root, fs::Permissions::from_mode(0o750))).map_err(|e| fail("make the home", e))?;
+        fs::create_dir_all(&root)
+            .and_then(|()| fs::set_permissions(&root, fs::Permissions::from_mode(0o750)))
+            .map_err(|e| fail("make the home", e))?;
     }
     let home = backup_config::Home::at(root.clone());
     let file = home.schedules();

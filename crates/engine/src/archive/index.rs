@@ -39,9 +39,8 @@ pub enum EntryKind {
 }
 
 impl EntryKind {
-    const ALL: [Self; 8] = [
-        Self::File, Self::HardLink, Self::Symlink, Self::CharDevice, Self::BlockDevice, Self::Folder, Self::Fifo, Self::Socket,
-    ];
+    const ALL: [Self; 8] =
+        [Self::File, Self::HardLink, Self::Symlink, Self::CharDevice, Self::BlockDevice, Self::Folder, Self::Fifo, Self::Socket];
 
     /// The word in the API.
     #[must_use]
@@ -316,7 +315,12 @@ impl IndexWriter {
             return Ok(());
         }
         let packed = pack(&self.block).map_err(EngineError::io("compress", &self.path))?;
-        self.places.push(BlockPlace { first: self.first.clone(), offset: self.at, length: packed.len() as u32, entries: self.in_block });
+        self.places.push(BlockPlace {
+            first: self.first.clone(),
+            offset: self.at,
+            length: packed.len() as u32,
+            entries: self.in_block,
+        });
         self.raw(&packed)?;
         self.block.clear();
         self.in_block = 0;
@@ -406,8 +410,16 @@ impl IndexReader {
         }
         let mut bytes = vec![0; packed as usize];
         file.read_exact_at(&mut bytes, start).map_err(EngineError::io("read", path))?;
-        let footer = zstd::bulk::decompress(&bytes, plain as usize).map_err(|e| damaged(&format!("its directory cannot be unpacked: {e}")))?;
-        let mut reader = Self { file, path: path.to_owned(), places: Vec::new(), compression: Compression::None, members: Vec::new(), entries: 0 };
+        let footer = zstd::bulk::decompress(&bytes, plain as usize)
+            .map_err(|e| damaged(&format!("its directory cannot be unpacked: {e}")))?;
+        let mut reader = Self {
+            file,
+            path: path.to_owned(),
+            places: Vec::new(),
+            compression: Compression::None,
+            members: Vec::new(),
+            entries: 0,
+        };
         reader.directory(&footer).ok_or_else(|| damaged("its directory is cut"))?;
         Ok(reader)
     }
@@ -440,7 +452,8 @@ impl IndexReader {
         let mut packed = vec![0; place.length as usize];
         self.file.read_exact_at(&mut packed, place.offset).map_err(EngineError::io("read", &self.path))?;
         let damaged = |what: String| EngineError::damaged(&self.path, what);
-        let plain = zstd::bulk::decompress(&packed, MAX_BLOCK).map_err(|e| damaged(format!("block {i} cannot be unpacked: {e}")))?;
+        let plain =
+            zstd::bulk::decompress(&packed, MAX_BLOCK).map_err(|e| damaged(format!("block {i} cannot be unpacked: {e}")))?;
         let mut cursor = Cursor(&plain);
         let mut list: Vec<Entry> = Vec::with_capacity((place.entries as usize).min(BLOCK));
         for _ in 0..place.entries {
@@ -542,7 +555,13 @@ mod tests {
             for f in 0..200 {
                 list.push(entry(&format!("d{d:02}/file {f:03}")));
             }
-            list.push(Entry { kind: EntryKind::Symlink, link: b"../x".to_vec(), xattrs: [3; 16], inexact: true, ..entry(&format!("d{d:02}/link")) });
+            list.push(Entry {
+                kind: EntryKind::Symlink,
+                link: b"../x".to_vec(),
+                xattrs: [3; 16],
+                inexact: true,
+                ..entry(&format!("d{d:02}/link"))
+            });
             list.push(Entry { kind: EntryKind::CharDevice, device: (1, 3), ..entry(&format!("d{d:02}.dev")) });
         }
         list.sort_by(|a, b| compare_paths(&a.path, &b.path));

@@ -1,8 +1,8 @@
 //! Reads a tar stream entry by entry: ustar, PAX, GNU long names, GNU sparse 1.0. Hostile input is
 //! expected: every size is bounded and nothing is trusted.
 
-use super::pax::{EntryHeader, Segment, padding};
 use super::EntryKind;
+use super::pax::{EntryHeader, Segment, padding};
 use crate::sys::Time;
 use std::io::{self, Read};
 use tar::{EntryType, Header};
@@ -49,7 +49,10 @@ struct Extended {
 }
 
 fn number<T: std::str::FromStr>(value: &[u8], what: &str) -> io::Result<T> {
-    std::str::from_utf8(value).ok().and_then(|t| t.parse().ok()).ok_or_else(|| bad(format!("the {what} of an extended header is no number")))
+    std::str::from_utf8(value)
+        .ok()
+        .and_then(|t| t.parse().ok())
+        .ok_or_else(|| bad(format!("the {what} of an extended header is no number")))
 }
 
 fn parse_time(value: &[u8]) -> io::Result<Time> {
@@ -107,7 +110,9 @@ impl Extended {
                 b"GNU.sparse.minor" => self.sparse.1 = Some(number(value, "sparse version")?),
                 b"GNU.sparse.name" => self.sparse_name = Some(value.to_vec()),
                 b"GNU.sparse.realsize" => self.real_size = Some(number(value, "real size")?),
-                b"GNU.sparse.map" | b"GNU.sparse.numblocks" => return Err(bad("sparse formats before 1.0 are not read here; use GNU tar")),
+                b"GNU.sparse.map" | b"GNU.sparse.numblocks" => {
+                    return Err(bad("sparse formats before 1.0 are not read here; use GNU tar"));
+                }
                 _ => {
                     if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
                         self.xattrs.push((unescape_xattr(name), value.to_vec()));
@@ -245,12 +250,21 @@ impl<R: Read> TarReader<R> {
                 path,
                 kind: Some(kind),
                 mode: header.mode().map_err(field)? & 0o7777,
-                uid: match extended.uid { Some(uid) => uid, None => id(header.uid().map_err(field)?, "uid")? },
-                gid: match extended.gid { Some(gid) => gid, None => id(header.gid().map_err(field)?, "gid")? },
+                uid: match extended.uid {
+                    Some(uid) => uid,
+                    None => id(header.uid().map_err(field)?, "uid")?,
+                },
+                gid: match extended.gid {
+                    Some(gid) => gid,
+                    None => id(header.gid().map_err(field)?, "gid")?,
+                },
                 user: None,
                 group: None,
                 size: real,
-                mtime: match extended.mtime { Some(t) => t, None => Time { sec: header.mtime().map_err(field)? as i64, nsec: 0 } },
+                mtime: match extended.mtime {
+                    Some(t) => t,
+                    None => Time { sec: header.mtime().map_err(field)? as i64, nsec: 0 },
+                },
                 link: extended.link.or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned)).unwrap_or_default(),
                 device: (device(header.device_major()), device(header.device_minor())),
                 xattrs: extended.xattrs,

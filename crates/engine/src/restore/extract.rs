@@ -195,7 +195,9 @@ impl<'a> Extractor<'a> {
     fn keeps(&mut self, header: &EntryHeader, kind: EntryKind, there: &FileStat) -> Option<Outcome> {
         let format = there.st_mode & libc::S_IFMT;
         let same_kind = match kind {
-            EntryKind::File => format == libc::S_IFREG && there.st_size as u64 == header.size && sys::mtime(there) == header.mtime,
+            EntryKind::File => {
+                format == libc::S_IFREG && there.st_size as u64 == header.size && sys::mtime(there) == header.mtime
+            }
             EntryKind::HardLink => format == libc::S_IFREG && there.st_nlink > 1 && sys::mtime(there) == header.mtime,
             EntryKind::Symlink => format == libc::S_IFLNK && sys::mtime(there) == header.mtime,
             EntryKind::Fifo => format == libc::S_IFIFO,
@@ -206,7 +208,8 @@ impl<'a> Extractor<'a> {
         if self.plan.overwrite == Overwrite::Always {
             if format == libc::S_IFDIR {
                 self.report.left += 1;
-                self.observer.note(warning(&header.path, "left out: a folder stands in its place; move it away and restore again"));
+                self.observer
+                    .note(warning(&header.path, "left out: a folder stands in its place; move it away and restore again"));
                 return Some(Outcome::Left);
             }
             return None;
@@ -281,7 +284,9 @@ impl<'a> Extractor<'a> {
         };
         let result = self.contents(&file, entry, tar, failed).and_then(|digest| {
             self.metadata(&file, header);
-            self.put_in_place(dir, name).map_err(|e| EngineError::io("write beneath", &self.plan.target)(e.into())).map(|()| digest)
+            self.put_in_place(dir, name)
+                .map_err(|e| EngineError::io("write beneath", &self.plan.target)(e.into()))
+                .map(|()| digest)
         });
         let digest = result.inspect_err(|_| {
             let _ = unlinkat(dir, PART, UnlinkatFlags::NoRemoveDir);
@@ -389,15 +394,25 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    fn hard_link(&mut self, tree: &Tree<FolderMeta>, dir: BorrowedFd<'_>, name: &[u8], header: &EntryHeader) -> Result<Outcome, EngineError> {
+    fn hard_link(
+        &mut self,
+        tree: &Tree<FolderMeta>,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        header: &EntryHeader,
+    ) -> Result<Outcome, EngineError> {
         if self.left.contains(&header.link) {
             self.report.left += 1;
             self.observer.note(warning(&header.path, "left out: the file that it is a further name of was left as it is"));
             return Ok(Outcome::Left);
         }
         let target = self.moved.get(&header.link).unwrap_or(&header.link).clone();
-        let Some(parts) = components(&target) else { return Err(self.refused(&header.path, "is a hard link that leads out of the target")) };
-        let Some((last, folders)) = parts.split_last() else { return Err(self.refused(&header.path, "is a hard link to nothing")) };
+        let Some(parts) = components(&target) else {
+            return Err(self.refused(&header.path, "is a hard link that leads out of the target"));
+        };
+        let Some((last, folders)) = parts.split_last() else {
+            return Err(self.refused(&header.path, "is a hard link to nothing"));
+        };
         let linked = tree.find(folders).and_then(|from| {
             let there = sys::stat_at(&from, last)?;
             if sys::stat_at(dir, name).is_ok_and(|s| (s.st_dev, s.st_ino) == (there.st_dev, there.st_ino)) {
@@ -417,7 +432,13 @@ impl<'a> Extractor<'a> {
     }
 
     /// Links, fifos and devices.
-    fn special(&mut self, dir: BorrowedFd<'_>, name: &[u8], header: &EntryHeader, kind: EntryKind) -> Result<Outcome, EngineError> {
+    fn special(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        name: &[u8],
+        header: &EntryHeader,
+        kind: EntryKind,
+    ) -> Result<Outcome, EngineError> {
         let device = || libc::makedev(header.device.0, header.device.1);
         let mode = Mode::from_bits_truncate(0o600);
         let made = Self::part_name(dir).and_then(|part| match kind {

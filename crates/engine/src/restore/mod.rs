@@ -91,7 +91,8 @@ pub fn restore(plan: &RestorePlan, observer: &dyn Observer) -> Result<RestoreRep
         if manifest.kind != backup_model::Kind::Full {
             return Err(EngineError::Refused {
                 path: plan.archive.display().to_string(),
-                what: "increments are not in this version; use tar --listed-incremental=/dev/null -xf on each archive in order".into(),
+                what: "increments are not in this version; use tar --listed-incremental=/dev/null -xf on each archive in order"
+                    .into(),
             });
         }
     }
@@ -209,7 +210,10 @@ pub(crate) fn advance(
             Some(line) if line.path == entry.header.path && Some(line.kind) == entry.header.kind => return Ok(Some(line)),
             _ => {
                 let path = backup_model::display_bytes(&entry.header.path).to_string();
-                return Err(EngineError::damaged(archive, format!("its index does not fit it at {path}; remove the index to restore without it")));
+                return Err(EngineError::damaged(
+                    archive,
+                    format!("its index does not fit it at {path}; remove the index to restore without it"),
+                ));
             }
         }
     }
@@ -263,7 +267,10 @@ fn part(plan: &RestorePlan, index: &IndexReader, extractor: &mut Extractor<'_>) 
             let Some(offset) = line.offset else { continue };
             members.seek(offset).map_err(&failed)?;
             let mut tar = TarReader::new(&mut members);
-            let mut entry = tar.next_entry().map_err(&failed)?.ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))?;
+            let mut entry = tar
+                .next_entry()
+                .map_err(&failed)?
+                .ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))?;
             if entry.header.path != line.path {
                 return Err(EngineError::damaged(&plan.archive, "its index points to another entry"));
             }
@@ -275,7 +282,10 @@ fn part(plan: &RestorePlan, index: &IndexReader, extractor: &mut Extractor<'_>) 
                 };
                 members.seek(first.offset.unwrap_or_default()).map_err(&failed)?;
                 tar = TarReader::new(&mut members);
-                entry = tar.next_entry().map_err(&failed)?.ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))?;
+                entry = tar
+                    .next_entry()
+                    .map_err(&failed)?
+                    .ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))?;
                 entry.header.path.clone_from(&line.path);
                 extractor.instead_of(&line.link, &line.path);
                 expected = first;

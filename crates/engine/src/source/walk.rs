@@ -157,7 +157,11 @@ impl Walk<'_> {
             && kind == nix::libc::S_IFREG
             && stat.st_size as u64 > limit
         {
-            self.observer.note(note(NoteLevel::Info, path, format!("left out: {} bytes are more than max_file_size", stat.st_size)));
+            self.observer.note(note(
+                NoteLevel::Info,
+                path,
+                format!("left out: {} bytes are more than max_file_size", stat.st_size),
+            ));
             return Ok(None);
         }
         if !is_folder {

@@ -56,7 +56,12 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// Picks a free name in the folder and begins the archive's part file.
-    pub(crate) fn begin(folder: &Path, kind: Kind, time: DateTime<FixedOffset>, suffix: &str) -> Result<(Self, File), EngineError> {
+    pub(crate) fn begin(
+        folder: &Path,
+        kind: Kind,
+        time: DateTime<FixedOffset>,
+        suffix: &str,
+    ) -> Result<(Self, File), EngineError> {
         fs::create_dir_all(folder).map_err(EngineError::io("make the folder", folder))?;
         let stem = format!("{}_{}", kind.prefix(), time.format("%Y-%m-%d_%H-%M-%S"));
         for n in 1..10_000 {

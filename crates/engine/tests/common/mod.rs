@@ -72,7 +72,13 @@ pub(crate) fn make(plan: &BackupPlan) -> (Receipt, Hears) {
 }
 
 pub(crate) fn restoring(archive: &Path, target: &Path) -> RestorePlan {
-    RestorePlan { archive: archive.to_path_buf(), target: target.to_path_buf(), paths: Vec::new(), overwrite: Overwrite::Never, dry_run: false }
+    RestorePlan {
+        archive: archive.to_path_buf(),
+        target: target.to_path_buf(),
+        paths: Vec::new(),
+        overwrite: Overwrite::Never,
+        dry_run: false,
+    }
 }
 
 /// The path of a source in a restored tree.

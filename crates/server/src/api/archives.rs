@@ -8,7 +8,8 @@ use axum::http::StatusCode;
 use backup_model::Cause;
 use backup_operations::{App, Entry, Listed, OperationError, PrunePlan, RestoreWish};
 use backup_wire::{
-    ArchiveView, ChangeView, EntryView, Page, Problem, PruneRequest, PruneView, PrunedView, RestoreRequest, RunView, VerifyRequest, bytes_of, text_and_b64,
+    ArchiveView, ChangeView, EntryView, Page, Problem, PruneRequest, PruneView, PrunedView, RestoreRequest, RunView,
+    VerifyRequest, bytes_of, text_and_b64,
 };
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -36,7 +37,10 @@ pub(super) async fn list(State(app): State<App>, Params(params): Params<ListPara
         && let Some(name) = name
         && app.file().by_name_or_index(name).is_none()
     {
-        return Err(OperationError::NotFound(format!("there is no schedule {name} and no archive of it; `backupctl list` shows all schedules")).into());
+        return Err(OperationError::NotFound(format!(
+            "there is no schedule {name} and no archive of it; `backupctl list` shows all schedules"
+        ))
+        .into());
     }
     Ok(Json(Page::new(records.iter().map(ArchiveView::from).collect(), total, offset)))
 }
@@ -83,7 +87,9 @@ fn mtime(entry: &Entry) -> Option<chrono::DateTime<chrono::FixedOffset>> {
     chrono::DateTime::from_timestamp(entry.mtime.sec, entry.mtime.nsec).map(|t| t.fixed_offset())
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, backup_operations::EngineError> + Send + 'static) -> ApiResult<T> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, backup_operations::EngineError> + Send + 'static,
+) -> ApiResult<T> {
     let done = tokio::task::spawn_blocking(work).await.map_err(|e| OperationError::Failed(e.to_string()))?;
     Ok(done.map_err(OperationError::from)?)
 }
@@ -119,7 +125,8 @@ pub(super) async fn entries(State(app): State<App>, Params(params): Params<Entry
     let path = entry_path(&params.path, params.path_b64.as_deref())?;
     let offset = params.offset.unwrap_or(0);
     let limit = params.limit.unwrap_or(1000).min(100_000);
-    let (list, total) = blocking(move || backup_operations::list_folder(&archive, &path, offset as usize, limit as usize)).await?;
+    let (list, total) =
+        blocking(move || backup_operations::list_folder(&archive, &path, offset as usize, limit as usize)).await?;
     Ok(Json(Page::new(list.iter().map(entry_view).collect(), total as u64, offset)))
 }
 
@@ -169,7 +176,10 @@ pub(super) async fn compare(State(app): State<App>, Params(params): Params<DiffP
 
 /// Verifies archives; a run for each.
 #[utoipa::path(post, path = "/api/v1/verifications", request_body = VerifyRequest, responses((status = 202, body = Page<RunView>), (status = 404, body = Problem)))]
-pub(super) async fn verify(State(app): State<App>, Body(wish): Body<VerifyRequest>) -> ApiResult<(StatusCode, Json<Page<RunView>>)> {
+pub(super) async fn verify(
+    State(app): State<App>,
+    Body(wish): Body<VerifyRequest>,
+) -> ApiResult<(StatusCode, Json<Page<RunView>>)> {
     let runs = app.request_verify(wish.archive.as_deref(), wish.all, wish.deep).await?;
     let items: Vec<RunView> = runs.iter().map(|r| RunView::new(r, &app.zone())).collect();
     let total = items.len() as u64;
@@ -186,7 +196,13 @@ pub(super) async fn restore(State(app): State<App>, Body(wish): Body<RestoreRequ
     for path in &wish.paths_b64 {
         paths.push(entry_path("", Some(path))?);
     }
-    let request = RestoreWish { archive: PathBuf::new(), target: PathBuf::from(&wish.target), paths, overwrite: wish.overwrite, dry_run: wish.dry_run };
+    let request = RestoreWish {
+        archive: PathBuf::new(),
+        target: PathBuf::from(&wish.target),
+        paths,
+        overwrite: wish.overwrite,
+        dry_run: wish.dry_run,
+    };
     let run = app.request_restore(&wish.archive, request).await?;
     Ok((StatusCode::ACCEPTED, Json(RunView::new(&run, &app.zone()))))
 }

@@ -35,7 +35,11 @@ fn group(g: &GroupCount) -> GroupView {
 
 fn date(day: i64) -> String {
     let epoch = NaiveDate::default();
-    let date = if day >= 0 { epoch.checked_add_days(Days::new(day.unsigned_abs())) } else { epoch.checked_sub_days(Days::new(day.unsigned_abs())) };
+    let date = if day >= 0 {
+        epoch.checked_add_days(Days::new(day.unsigned_abs()))
+    } else {
+        epoch.checked_sub_days(Days::new(day.unsigned_abs()))
+    };
     date.unwrap_or(epoch).to_string()
 }
 

@@ -60,7 +60,11 @@ pub fn router(app: App) -> Router {
     let document = std::sync::Arc::new(document);
     router
         .route("/api/openapi.json", get(async move || Json(document.as_ref().clone())))
-        .fallback(async || ApiError::new(StatusCode::NOT_FOUND, "no_route", "there is no such route; /api/openapi.json lists them"))
-        .method_not_allowed_fallback(async || ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "no_method", "this route does not take this method"))
+        .fallback(async || {
+            ApiError::new(StatusCode::NOT_FOUND, "no_route", "there is no such route; /api/openapi.json lists them")
+        })
+        .method_not_allowed_fallback(async || {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "no_method", "this route does not take this method")
+        })
         .with_state(app)
 }

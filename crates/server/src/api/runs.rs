@@ -67,7 +67,9 @@ impl HistoryParams {
             "seconds" => (Sort::Seconds, false),
             "stored" => (Sort::Stored, false),
             "name" => (Sort::Name, true),
-            other => return Err(ApiError::invalid(format!("{other:?} is nothing to sort by; write created, seconds, stored or name"))),
+            other => {
+                return Err(ApiError::invalid(format!("{other:?} is nothing to sort by; write created, seconds, stored or name")));
+            }
         };
         Ok(HistoryFilter {
             text: self.text.clone().filter(|t| !t.is_empty()),
@@ -140,7 +142,10 @@ async fn event(app: &App, id: RunId) -> ApiResult<RunEvent> {
 
 /// Live progress as server-sent events: `progress` five times a second at most, `result` at the end.
 #[utoipa::path(get, path = "/api/v1/runs/{id}/events", responses((status = 200, body = RunEvent, content_type = "text/event-stream"), (status = 404, body = Problem)))]
-pub(super) async fn events(State(app): State<App>, Path(id): Path<String>) -> ApiResult<Sse<KeepAliveStream<ReceiverStream<Result<Event, Infallible>>>>> {
+pub(super) async fn events(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> ApiResult<Sse<KeepAliveStream<ReceiverStream<Result<Event, Infallible>>>>> {
     let run = app.find_run(&id).await?;
     let (sender, receiver) = tokio::sync::mpsc::channel(8);
     tokio::spawn(async move {
@@ -170,7 +175,8 @@ pub(super) async fn events(State(app): State<App>, Path(id): Path<String>) -> Ap
 /// Takes a restore or verification that another process did into the history.
 #[utoipa::path(post, path = "/api/v1/reports", request_body = ReportRequest, responses((status = 201, body = RunView), (status = 400, body = Problem)))]
 pub(super) async fn report(State(app): State<App>, Body(r): Body<ReportRequest>) -> ApiResult<(StatusCode, Json<RunView>)> {
-    let archive = r.archive.map(|a| a.parse().map_err(|e: backup_model::ParseWordError| ApiError::invalid(e.to_string()))).transpose()?;
+    let archive =
+        r.archive.map(|a| a.parse().map_err(|e: backup_model::ParseWordError| ApiError::invalid(e.to_string()))).transpose()?;
     let report = Report {
         operation: r.operation,
         name: r.name,
@@ -179,7 +185,14 @@ pub(super) async fn report(State(app): State<App>, Body(r): Body<ReportRequest>)
         status: r.status,
         started: r.started,
         ended: r.ended,
-        counts: RunCounts { files: r.files, folders: r.folders, others: r.others, bytes: r.bytes, stored: 0, warnings: r.warnings },
+        counts: RunCounts {
+            files: r.files,
+            folders: r.folders,
+            others: r.others,
+            bytes: r.bytes,
+            stored: 0,
+            warnings: r.warnings,
+        },
         error: r.error,
         notes: r.notes.into_iter().map(Into::into).collect(),
         request: r.request,

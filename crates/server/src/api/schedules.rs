@@ -46,7 +46,11 @@ fn index_of(app: &App, word: &str) -> ApiResult<usize> {
     let file = app.file();
     let found = file.by_name_or_index(word).and_then(|s| file.schedules.iter().position(|t| t.name == s.name));
     found.ok_or_else(|| {
-        let what = if word.parse::<usize>().is_ok() { format!("there is no schedule with index {word}") } else { format!("there is no schedule {word}") };
+        let what = if word.parse::<usize>().is_ok() {
+            format!("there is no schedule with index {word}")
+        } else {
+            format!("there is no schedule {word}")
+        };
         OperationError::NotFound(format!("{what}; `backupctl list` shows all")).into()
     })
 }
@@ -74,7 +78,10 @@ pub(super) async fn list(State(app): State<App>) -> ApiResult<Json<Page<Schedule
 
 /// Makes a schedule.
 #[utoipa::path(post, path = "/api/v1/schedules", request_body = CreateSchedule, responses((status = 201, body = ScheduleView), (status = 400, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn create(State(app): State<App>, Body(wish): Body<CreateSchedule>) -> ApiResult<(StatusCode, Json<ScheduleView>)> {
+pub(super) async fn create(
+    State(app): State<App>,
+    Body(wish): Body<CreateSchedule>,
+) -> ApiResult<(StatusCode, Json<ScheduleView>)> {
     app.create_schedule(&wish.name, &wish.settings, wish.allow_missing)?;
     Ok((StatusCode::CREATED, one(&app, &wish.name).await?))
 }
@@ -121,7 +128,11 @@ pub(super) async fn delete(
 
 /// Copies a schedule; the copy starts disabled.
 #[utoipa::path(post, path = "/api/v1/schedules/{name}/duplicate", request_body = DuplicateSchedule, responses((status = 201, body = ScheduleView), (status = 404, body = Problem), (status = 409, body = Problem)))]
-pub(super) async fn duplicate(State(app): State<App>, Path(word): Path<String>, Body(wish): Body<DuplicateSchedule>) -> ApiResult<(StatusCode, Json<ScheduleView>)> {
+pub(super) async fn duplicate(
+    State(app): State<App>,
+    Path(word): Path<String>,
+    Body(wish): Body<DuplicateSchedule>,
+) -> ApiResult<(StatusCode, Json<ScheduleView>)> {
     let name = name_of(&app, &word)?;
     app.duplicate_schedule(&name, &wish.name)?;
     Ok((StatusCode::CREATED, one(&app, &wish.name).await?))

@@ -38,7 +38,11 @@ pub(super) async fn status(State(app): State<App>) -> ApiResult<Json<StatusView>
 }
 
 fn need_daemon(app: &App) -> ApiResult<()> {
-    if app.mode() == Mode::Daemon { Ok(()) } else { Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "needs_daemon", "the daemon is not running")) }
+    if app.mode() == Mode::Daemon {
+        Ok(())
+    } else {
+        Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "needs_daemon", "the daemon is not running"))
+    }
 }
 
 /// Stops the daemon: runs at work are waited for up to `stop_timeout`, or cancelled at once.
