@@ -237,6 +237,54 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Takes runs of another catalogue in, as they are, in one transaction; those that are known stay.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn import_runs(&self, runs: &[Run]) -> Result<(), CatalogueError> {
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for run in runs {
+            let body = format!("{}\n{}{}", run.name, run.host, run.error.as_ref().map(|e| format!("\n{e}")).unwrap_or_default());
+            let text = self.text_id(&mut transaction, &body).await?;
+            let (c, ms) = (run.counts, run.seconds().map_or(0, |s| (s * 1000.0) as i64));
+            sqlx::query(
+                "INSERT INTO runs (id, operation, cause, name, kind, content, form, status, planned, created, started, ended, ms, \
+                 files, folders, others, bytes, stored, warnings, error, archive, archive_path, host, request, text_id) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) \
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(run.id.to_string())
+            .bind(run.operation.as_str())
+            .bind(run.cause.as_str())
+            .bind(&run.name)
+            .bind(run.kind.map_or("", Kind::as_str))
+            .bind(&run.content)
+            .bind(&run.form)
+            .bind(run.status.as_str())
+            .bind(run.planned.map(millis))
+            .bind(millis(run.created))
+            .bind(run.started.map(millis))
+            .bind(run.ended.map(millis))
+            .bind(ms)
+            .bind(c.files as i64)
+            .bind(c.folders as i64)
+            .bind(c.others as i64)
+            .bind(c.bytes as i64)
+            .bind(c.stored as i64)
+            .bind(c.warnings as i64)
+            .bind(run.error.clone())
+            .bind(run.archive.map(|a| a.to_string()))
+            .bind(run.archive_path.clone())
+            .bind(&run.host)
+            .bind(run.request.to_string())
+            .bind(text)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// Asks a run to stop. `false`: it is over already, or not known.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ async fn a_run_from_wish_to_end() {
     c.finish(run.id, &done).await.expect("finished");
     let back = c.run(run.id).await.expect("read").expect("there");
     assert_eq!((back.status, back.seconds(), back.counts), (RunStatus::Warning, Some(12.0), done.counts));
-    assert_eq!((back.archive, back.planned, back.request), (Some(m.id), Some(t), serde_json::json!({"a": 1})));
+    assert_eq!((back.archive, back.planned, &back.request), (Some(m.id), Some(t), &serde_json::json!({"a": 1})));
     assert_eq!(c.notes(run.id).await.expect("notes"), done.notes);
     assert!(!c.ask_cancel(run.id).await.expect("asked"), "over");
     let state = c.schedule_states().await.expect("states").remove("docs").expect("there");
@@ -140,6 +140,11 @@ async fn a_run_from_wish_to_end() {
     );
     let record = c.archive_by_prefix(&m.id.to_string()[..35]).await.expect("read").expect("there");
     assert_eq!((record.manifest, record.path.as_str()), (m, "/b/docs/x.tar.gz"));
+    // Runs travel to another catalogue as they are, once.
+    let (_other_folder, other) = sqlite().await;
+    other.import_runs(&[back.clone(), back.clone()]).await.expect("imported");
+    assert_eq!(other.run(run.id).await.expect("read"), Some(back));
+    assert_eq!(other.history(&HistoryFilter::default()).await.expect("a page").total, 1);
     // A later failure keeps the last good time.
     let failed = new("docs", Operation::Backup, t + Duration::hours(1));
     ended(&c, &failed, &finish(RunStatus::Failed, t + Duration::hours(2), Some("no space"))).await;

@@ -280,7 +280,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  backupctl restore docs_morning --to /tmp/restored\n  backupctl restore docs_morning@2026-11-20 --to /tmp/restored --path home/me/letter.odt\n  backupctl restore /mnt/usb/full_2026-11-21_09-00-00.tar.gz --to /tmp/restored\n  backupctl restore docs_morning --in-place --overwrite older --dry-run"
     )]
     Restore {
-        /// A file's path, an id (or 8 characters of it), or NAME[@latest|@TIME]
+        /// A file's path, an id (or 8 characters of it), or NAME, NAME@latest or NAME@TIME
         archive: String,
         /// The folder to restore beneath
         #[arg(long, value_name = "DIR", required_unless_present = "in_place", conflicts_with = "in_place")]
@@ -382,7 +382,7 @@ pub(crate) enum Command {
     /// Look into an archive
     #[command(after_help = "Example:\n  backupctl browse docs_morning home/me")]
     Browse {
-        /// A file's path, an id, or NAME[@latest|@TIME]
+        /// A file's path, an id, or NAME, NAME@latest or NAME@TIME
         archive: String,
         /// A folder in it
         path: Option<PathBuf>,
@@ -398,13 +398,13 @@ pub(crate) enum Command {
     /// Keep an archive whatever retention says
     #[command(after_help = "Example:\n  backupctl pin 019a3c5e")]
     Pin {
-        /// A file's path, an id, or NAME[@latest|@TIME]
+        /// A file's path, an id, or NAME, NAME@latest or NAME@TIME
         archive: String,
     },
     /// Let retention decide again
     #[command(after_help = "Example:\n  backupctl unpin 019a3c5e")]
     Unpin {
-        /// A file's path, an id, or NAME[@latest|@TIME]
+        /// A file's path, an id, or NAME, NAME@latest or NAME@TIME
         archive: String,
     },
     /// Confirm that a sudden drop is all right, so that retention goes on

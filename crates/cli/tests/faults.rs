@@ -1,6 +1,6 @@
 //! What goes wrong on bad days: kills, stale files, a full disk, damage, a moved clock, root as a guest.
 
-use backup_testkit::{TestHome, describe};
+use backup_testkit::{TestHome, describe, is_root};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -164,8 +164,7 @@ fn damage_is_found_and_said() {
 
 #[test]
 fn a_full_disk_fails_the_run_and_leaves_the_rest_intact() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("needs root to mount a small disk");
+    if !is_root() {
         return;
     }
     let home = home();
@@ -189,8 +188,7 @@ fn a_full_disk_fails_the_run_and_leaves_the_rest_intact() {
 
 #[test]
 fn unreadable_files_are_named() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("needs root to become somebody else");
+    if !is_root() {
         return;
     }
     let home = home();
@@ -235,8 +233,7 @@ fn own_check(path: &Path, id: u32, but: &[&str]) {
 
 #[test]
 fn root_as_a_guest_changes_no_owner() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("needs root");
+    if !is_root() {
         return;
     }
     let home = home();
@@ -269,8 +266,7 @@ fn root_as_a_guest_changes_no_owner() {
 
 #[test]
 fn other_users_and_open_homes_are_refused() {
-    if !nix::unistd::geteuid().is_root() {
-        eprintln!("needs root");
+    if !is_root() {
         return;
     }
     let home = home();

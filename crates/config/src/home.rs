@@ -125,10 +125,12 @@ impl Home {
         &self.root
     }
 
-    /// `schedules.toml`.
+    /// `schedules.toml`; in a home with a folder `config/` (a container's volume) the one in there.
     #[must_use]
     pub fn schedules(&self) -> PathBuf {
-        self.root.join("schedules.toml")
+        let plain = self.root.join("schedules.toml");
+        let config = self.root.join("config");
+        if !plain.exists() && config.is_dir() { config.join("schedules.toml") } else { plain }
     }
 
     /// `logs/`.

@@ -55,7 +55,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
     let home = Home::find(args.home.as_deref(), variable.as_deref()).context("cannot name the current folder")?;
     home.check()?;
     home.make_folders()?;
-    let Ok(_lock) = PidLock::take(&home.pid_file())?.map_err(|pid| pid) else {
+    let Ok(_lock) = PidLock::take(&home.pid_file())? else {
         let pid = backup_operations::lock_holder(&home.pid_file())?.flatten();
         bail!("backupd runs already{}", pid.map(|p| format!(" (pid {p})")).unwrap_or_default());
     };

@@ -537,7 +537,7 @@ impl Work<'_> {
 
 /// Bytes that should have been there.
 fn hash_zeros(hash: &mut blake3::Hasher, mut count: u64) {
-    const ZEROS: [u8; 65536] = [0; 65536];
+    static ZEROS: [u8; 65536] = [0; 65536];
     while count > 0 {
         let n = count.min(ZEROS.len() as u64);
         hash.update(&ZEROS[..n as usize]);

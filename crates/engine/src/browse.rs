@@ -35,8 +35,7 @@ pub fn list_folder(archive: &Path, folder: &[u8], skip: usize, limit: usize) -> 
     let mut seen = folder.is_empty();
     let mut from = folder.to_vec();
     // Children are found by jumping over what lies beneath each of them.
-    loop {
-        let Some(entry) = index.entries_from(&from).next().transpose()? else { break };
+    while let Some(entry) = index.entries_from(&from).next().transpose()? {
         if !is_beneath(&entry.path, folder) {
             break;
         }

@@ -128,7 +128,7 @@ impl FromStr for CronExpr {
                 *value = weekdays(value).ok_or_else(|| wrong(value))?;
             }
             // One field at a time shows which of them is wrong.
-            let mut alone = vec!["*"; 7];
+            let mut alone = ["*"; 7];
             alone[i] = value;
             if cron::Schedule::from_str(&alone.join(" ")).is_err() {
                 return Err(wrong(value));

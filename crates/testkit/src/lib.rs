@@ -5,3 +5,15 @@ mod tree;
 
 pub use home::{Ran, TestHome};
 pub use tree::{describe, make_tree, make_tree_as_root};
+
+/// Whether this is root; says on stderr what is left out if not. CI runs as root, so nothing is
+/// left out there.
+#[must_use]
+#[expect(clippy::print_stderr, reason = "a test says why it checks nothing")]
+pub fn is_root() -> bool {
+    let root = nix::unistd::geteuid().is_root();
+    if !root {
+        eprintln!("left out: this test needs root, to mount, to become others or to give files away");
+    }
+    root
+}

@@ -268,7 +268,10 @@ pub(super) async fn logs(c: &Context, follow: bool, lines: usize) -> Result<u8, 
             line(format!("{}: {text}", name.trim_end_matches(".log")))?;
         }
     }
-    while follow {
+    if !follow {
+        return Ok(0);
+    }
+    loop {
         tokio::time::sleep(Duration::from_millis(300)).await;
         for (name, place) in names.iter().zip(&mut places) {
             let Ok(mut file) = File::open(home.logs().join(name)) else { continue };
@@ -286,5 +289,4 @@ pub(super) async fn logs(c: &Context, follow: bool, lines: usize) -> Result<u8, 
             *place = from + whole as u64;
         }
     }
-    Ok(0)
 }

@@ -108,7 +108,7 @@ impl ArchiveWriter {
     }
 
     pub(crate) fn zeros(&mut self, mut count: u64) -> Result<(), EngineError> {
-        const ZEROS: [u8; 65536] = [0; 65536];
+        static ZEROS: [u8; 65536] = [0; 65536];
         while count > 0 {
             let n = count.min(ZEROS.len() as u64);
             self.write(&ZEROS[..n as usize])?;

@@ -42,6 +42,9 @@ pub(crate) struct Walk<'a> {
     pub(crate) observer: &'a dyn Observer,
 }
 
+/// An open folder and the names in it.
+type Inner = (OwnedFd, Vec<Vec<u8>>);
+
 struct Frame {
     dir: OwnedFd,
     names: std::vec::IntoIter<Vec<u8>>,
@@ -136,7 +139,7 @@ impl Walk<'_> {
         device: u64,
         exclude: &Exclude,
         visit: &mut dyn Visit,
-    ) -> Result<Option<(OwnedFd, Vec<Vec<u8>>)>, EngineError> {
+    ) -> Result<Option<Inner>, EngineError> {
         let stat = match sys::stat_at(dir, name) {
             Ok(stat) => stat,
             Err(Errno::ENOENT) => {

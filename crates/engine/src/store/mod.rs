@@ -154,12 +154,15 @@ pub fn read_manifest(archive: &Path) -> Result<Option<Manifest>, EngineError> {
     }
 }
 
+/// An archive's path and what its sidecar says.
+pub type FoundArchive = (PathBuf, Result<Manifest, EngineError>);
+
 /// Archives in a schedule's folder that have a sidecar, by name; damaged sidecars are answered as
 /// errors beside them. A folder that is not there holds none.
 ///
 /// # Errors
 /// The folder cannot be read.
-pub fn archives_in(folder: &Path) -> Result<Vec<(PathBuf, Result<Manifest, EngineError>)>, EngineError> {
+pub fn archives_in(folder: &Path) -> Result<Vec<FoundArchive>, EngineError> {
     let mut found = Vec::new();
     for name in names(folder)? {
         let Some(archive) = name.strip_suffix(SIDECAR_SUFFIX).filter(|n| !n.starts_with('.')) else { continue };

@@ -68,7 +68,9 @@ impl HistoryParams {
             "stored" => (Sort::Stored, false),
             "name" => (Sort::Name, true),
             other => {
-                return Err(ApiError::invalid(format!("{other:?} is nothing to sort by; write created, seconds, stored or name")));
+                return Err(ApiError::invalid(format!(
+                    "{other:?} is nothing to sort by; write created, seconds, stored or name"
+                )));
             }
         };
         Ok(HistoryFilter {

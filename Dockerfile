@@ -1,0 +1,25 @@
+# Builds both programs and ships them alone. See doc/operations.md for how to run it.
+FROM rust:1-bookworm AS build
+WORKDIR /src
+COPY Cargo.toml Cargo.lock schedules.toml ./
+COPY crates crates
+COPY xtask xtask
+COPY bench bench
+RUN cargo build --locked --release -p backupd -p backupctl
+
+FROM debian:bookworm-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends tzdata \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --user-group --home-dir /app --shell /usr/sbin/nologin backup-daemon \
+    && mkdir -p /app/config /app/logs /app/backups /app/state /app/data \
+    && ln -s state/catalogue.db /app/catalogue.db \
+    && chown -Rh 1000:1000 /app
+COPY --from=build /src/target/release/backupd /src/target/release/backupctl /usr/local/bin/
+COPY packaging/entrypoint.sh /usr/local/bin/entrypoint.sh
+ENV BACKUP_HOME=/app
+WORKDIR /app
+USER 1000:1000
+VOLUME ["/app/config", "/app/backups", "/app/logs", "/app/state"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["backupctl", "status"]
+ENTRYPOINT ["entrypoint.sh"]
