@@ -331,3 +331,32 @@ fn a_moved_clock_starts_what_is_due() {
     assert_eq!(runs()[2], "catch_up 2026-04-02T02:30:00+02:00");
     home.ok(&["stop"]);
 }
+
+#[test]
+fn systemd_hears_ready_reloading_and_stopping() {
+    let mut home = home();
+    home.write("documents/a", "x");
+    home.ok(&["create", "documents;09:00;docs"]);
+    let socket = home.path().join("notify");
+    let hears = std::os::unix::net::UnixDatagram::bind(&socket).expect("a socket");
+    hears.set_read_timeout(Some(Duration::from_secs(20))).expect("a limit");
+    home.env("NOTIFY_SOCKET", socket.to_str().expect("text"));
+    home.env("WATCHDOG_USEC", "1000000");
+    let wait = |word: &str| {
+        let mut buffer = [0; 4096];
+        loop {
+            let n = hears.recv(&mut buffer).unwrap_or_else(|e| panic!("{word}: {e}"));
+            if String::from_utf8_lossy(&buffer[..n]).contains(word) {
+                return;
+            }
+        }
+    };
+    home.ok(&["start"]);
+    wait("READY=1");
+    wait("WATCHDOG=1");
+    kill(Pid::from_raw(home.pid()), Signal::SIGHUP).expect("a signal");
+    wait("RELOADING=1");
+    wait("READY=1");
+    home.ok(&["stop"]);
+    wait("STOPPING=1");
+}

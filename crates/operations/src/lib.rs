@@ -28,6 +28,7 @@ pub use resolve::{Resolved, split_version};
 pub use status::{ConfigStatus, NextRun, Status};
 
 pub use backup_catalogue as catalogue;
+pub use backup_config::Home;
 pub use backup_engine::archive::{Entry, EntryKind};
 pub use backup_engine::{Change, EngineError, Listed, diff, list_folder, raise_open_files};
 
