@@ -10,7 +10,9 @@ cargo build --locked --release --quiet
 bin=$PWD/target/release
 
 home=${BACKUP_HOME:-$PWD/demo}
-source=${1:-$PWD/doc}
+# A real folder of this machine; another one: make run SOURCE=/path/to/it
+source=${SOURCE:-/usr/share/doc}
+[ -d "$source" ] || source=$PWD/doc
 case $home in /*) ;; *) home=$PWD/$home ;; esac
 b() { "$bin/backupctl" --home "$home" "$@"; }
 
@@ -29,7 +31,7 @@ b verify first@latest --deep
 restored=$(mktemp -d)
 echo "== Restoring to $restored and comparing"
 b restore first --to "$restored"
-diff -r "$source" "$restored$source"
+diff -r --no-dereference "$source" "$restored$source"
 echo "   identical"
 
 echo "== Starting the daemon"

@@ -57,17 +57,6 @@ impl HomeLock {
         self.exclusive = false;
         self.file.lock_shared().map_err(|e| OperationError::Failed(format!("cannot share the home's lock: {e}")))
     }
-
-    /// Tries to get the lock for itself, to clean up.
-    #[must_use]
-    pub fn try_exclusive(&mut self) -> bool {
-        self.exclusive = self.file.try_lock().is_ok();
-        if !self.exclusive {
-            // The attempt may have given up the shared lock.
-            let _ = self.file.lock_shared();
-        }
-        self.exclusive
-    }
 }
 
 /// A schedule's lock, held while a backup of it runs or its folder is cleaned.

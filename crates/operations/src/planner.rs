@@ -160,7 +160,16 @@ impl App {
     /// seconds, due times within one, and the wall clock is read anew every second.
     pub async fn run_clock(&self) {
         let mut planner = Planner::default();
-        while !self.is_stopping() {
+        for second in 0u64.. {
+            if self.is_stopping() {
+                return;
+            }
+            // A command that worked in this home when the daemon started may have died since.
+            if second % 60 == 59
+                && let Err(e) = self.reconcile(false).await
+            {
+                tracing::error!("Error: the home cannot be put in order: {e}");
+            }
             if self.file_changed() {
                 self.reload();
                 if self.config_error().is_none() {

@@ -2,11 +2,20 @@
 
 use crate::locks::ScheduleLock;
 use crate::{App, HomeLock, OperationError};
-use backup_catalogue::Finish;
+use backup_catalogue::{Finish, Lease};
 use backup_engine::store;
 use backup_model::{Name, Operation, RunCounts, RunStatus};
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// Whether the holder of a lease is surely gone: this machine has booted since, or has no such process.
+fn is_dead(lease: &Lease, own: &Lease) -> bool {
+    let gone = || {
+        i32::try_from(lease.pid)
+            .is_ok_and(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH))
+    };
+    lease.host == own.host && (lease.boot != own.boot || gone())
+}
 
 impl App {
     /// Takes the home's lock, cleans up if nobody else works in the home, and shares the lock.
@@ -15,8 +24,9 @@ impl App {
     /// The lock cannot be taken, or the catalogue cannot be used.
     pub async fn enter_home(&self) -> Result<HomeLock, OperationError> {
         let mut lock = HomeLock::take(self.need_home()?)?;
-        if lock.is_exclusive() {
-            self.reconcile().await?;
+        let alone = lock.is_exclusive();
+        self.reconcile(alone).await?;
+        if alone {
             lock.share()?;
         }
         Ok(lock)
@@ -25,16 +35,19 @@ impl App {
     /// Ends runs that nobody works on any more, removes what they left, finishes deletions that were
     /// begun, and takes in archives that were complete. Costs nothing where nothing had crashed.
     ///
+    /// With `alone`, no other process works in the home, so whatever is not this process's own is
+    /// dead. Else only what a process has held that is surely gone.
+    ///
     /// # Errors
     /// The catalogue cannot be used, or a folder cannot be cleaned.
-    pub async fn reconcile(&self) -> Result<(), OperationError> {
+    pub async fn reconcile(&self, alone: bool) -> Result<(), OperationError> {
         let mut folders = BTreeSet::new();
-        for (run, ..) in self.catalogue().open_runs().await? {
+        for (run, lease, _) in self.catalogue().open_runs().await? {
+            if run.status != RunStatus::Running || lease == *self.lease() || !(alone || is_dead(&lease, self.lease())) {
+                continue;
+            }
             if run.operation == Operation::Backup {
                 folders.insert(run.name.clone());
-            }
-            if run.status != RunStatus::Running {
-                continue;
             }
             let finish = Finish {
                 status: RunStatus::Failed,
@@ -47,14 +60,15 @@ impl App {
             self.catalogue().finish(run.id, &finish).await?;
             tracing::error!("Error: {} of {} was interrupted (run {})", run.operation, run.name, run.id);
         }
-        for (id, path) in self.catalogue().deleting().await? {
+        let deleting = if alone { self.catalogue().deleting().await? } else { Vec::new() };
+        for (id, path) in deleting {
             store::remove(Path::new(&path))?;
             self.catalogue().forget_archive(id).await?;
             tracing::info!("removed {path}, as was begun before the interruption");
         }
         // A catalogue without archives beside folders with some is a new one: all are taken in.
         let home = self.need_home()?;
-        if self.catalogue().archive_totals(None).await?.0 == 0 {
+        if alone && self.catalogue().archive_totals(None).await?.0 == 0 {
             for folder in std::fs::read_dir(home.backups()).into_iter().flatten().flatten() {
                 folders.extend(folder.file_name().into_string().ok());
             }

@@ -43,6 +43,8 @@ pub(super) struct Extractor<'a> {
     tree: Option<Tree<FolderMeta>>,
     root: bool,
     done_bytes: u64,
+    /// Reused from file to file.
+    buffer: Vec<u8>,
     /// Paths that were not written, so that no hard link is made to what stands there.
     left: HashSet<Vec<u8>>,
     /// Files written under another name than the one that links know.
@@ -77,6 +79,7 @@ impl<'a> Extractor<'a> {
             tree,
             root: geteuid().is_root(),
             done_bytes: 0,
+            buffer: Vec::new(),
             left: HashSet::new(),
             moved: HashMap::new(),
             written: HashSet::new(),
@@ -309,7 +312,8 @@ impl<'a> Extractor<'a> {
         let write_error = |e: io::Error| EngineError::io("write beneath", &self.plan.target)(e);
         let whole = [Segment { offset: 0, length: entry.stored }];
         let mut hash = ContentHash::new(header.sparse.is_some());
-        let mut buffer = vec![0; 256 * 1024];
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.resize(256 * 1024, 0);
         for segment in header.sparse.as_deref().unwrap_or(&whole) {
             hash.segment(*segment);
             let mut at = segment.offset;
@@ -332,6 +336,7 @@ impl<'a> Extractor<'a> {
         if header.sparse.is_some() {
             file.set_len(header.size).map_err(write_error)?;
         }
+        self.buffer = buffer;
         Ok(hash.finish(header.size))
     }
 
