@@ -150,6 +150,10 @@ async fn end(c: &Context, home: &Home, now: bool) -> Result<Option<u32>, Failure
         }
     }
     tracing::info!("stopping backupd{}", pid_text(pid));
+    if pid == Some(1) {
+        // The container ends with its main process, and this command with the container.
+        return Ok(pid);
+    }
     let begun = Instant::now();
     let mut told = false;
     while daemon(home)?.is_some() {
@@ -182,7 +186,7 @@ pub(super) async fn stop(c: &Context, now: bool) -> Result<u8, Failure> {
     if c.json {
         output::json(&json!({ "stopped": true, "pid": pid }))?;
     } else if pid == Some(1) {
-        line("backupd has stopped; it was the main process of its container, whose restart policy decides what follows")?;
+        line("backupd is stopping; it is the main process of its container, whose restart policy decides what follows")?;
     } else {
         line(format!("backupd{} has stopped", pid_text(pid)))?;
     }
@@ -192,8 +196,9 @@ pub(super) async fn stop(c: &Context, now: bool) -> Result<u8, Failure> {
 pub(super) async fn restart(c: &Context, now: bool) -> Result<u8, Failure> {
     let home = c.find_home()?;
     home.check()?;
-    if daemon(&home)?.is_some() {
-        end(c, &home, now).await?;
+    if daemon(&home)?.is_some() && end(c, &home, now).await? == Some(1) {
+        line("backupd is stopping; it is the main process of its container, whose restart policy decides what follows")?;
+        return Ok(0);
     }
     start(c).await
 }
