@@ -18,8 +18,8 @@ pub use runs::{Finish, Lease, NewRun};
 pub use schedules::ScheduleState;
 pub use stats::{DayCount, GroupCount, Statistics, StatsFilter};
 
-use sqlx::AnyPool;
 use sqlx::any::AnyPoolOptions;
+use sqlx::{AnyPool, Connection};
 use std::path::Path;
 
 /// The catalogue, open. Clones share one pool of connections.
@@ -63,6 +63,7 @@ impl Catalogue {
         sqlx::any::install_default_drivers();
         let options = AnyPoolOptions::new()
             .max_connections(connections)
+            .acquire_timeout(std::time::Duration::from_secs(15))
             .idle_timeout(None)
             .max_lifetime(None)
             .after_connect(|connection, _| {
@@ -75,6 +76,16 @@ impl Catalogue {
                     Ok(())
                 })
             });
+        if recorded {
+            // A pool tries again and again and then says only that time was up; one connection by
+            // itself says at once what is wrong.
+            let mut first = sqlx::AnyConnection::connect(url).await.map_err(CatalogueError::open)?;
+            sqlx::raw_sql("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL;")
+                .execute(&mut first)
+                .await
+                .map_err(CatalogueError::open)?;
+            first.close().await.map_err(CatalogueError::open)?;
+        }
         let pool = options.connect(url).await.map_err(CatalogueError::open)?;
         let catalogue = Self { pool, recorded };
         catalogue.migrate().await?;

@@ -187,6 +187,36 @@ fn a_full_disk_fails_the_run_and_leaves_the_rest_intact() {
 }
 
 #[test]
+fn a_full_home_is_said_in_plain_words() {
+    if !is_root() {
+        return;
+    }
+    let home = home();
+    let small = home.path().join("small");
+    fs::create_dir(&small).expect("a folder");
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs"]).arg(&small).status().expect("mount runs");
+    assert!(mounted.success());
+    let at = |args: &[&str]| home.run(&[&["--home", "small"], args].concat());
+    at(&["init"]).code(0);
+    home.write("small/documents/a", "x");
+    at(&["create", "documents;09:00;docs"]).code(0);
+    let before = home.read("small/schedules.toml");
+    let fill = vec![0u8; 4096];
+    let mut file = fs::File::create(small.join("fill")).expect("a file");
+    while std::io::Write::write_all(&mut file, &fill).is_ok() {}
+    for args in [&["list"][..], &["run", "docs"], &["create", "documents;10:00;more"]] {
+        at(args).code(1).says("the disk of").says("free some space");
+    }
+    at(&["start"]).code(1).says("No space left");
+    assert_eq!(home.read("small/schedules.toml"), before);
+    drop(file);
+    fs::remove_file(small.join("fill")).expect("removed");
+    at(&["run", "docs"]).code(0);
+    assert!(Command::new("umount").arg(&small).status().expect("umount runs").success());
+}
+
+#[test]
 fn unreadable_files_are_named() {
     if !is_root() {
         return;

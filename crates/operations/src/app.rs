@@ -2,7 +2,7 @@
 
 use crate::live::Live;
 use crate::{Clock, OperationError};
-use backup_catalogue::{Catalogue, Lease};
+use backup_catalogue::{Catalogue, CatalogueError, Lease};
 use backup_config::{Editor, File, Home, local_zone};
 use chrono_tz::Tz;
 use std::os::unix::fs::MetadataExt;
@@ -58,6 +58,17 @@ fn lease() -> Lease {
     Lease { host, boot: boot.trim().to_owned(), pid: std::process::id() }
 }
 
+/// A database on a full disk says many things; what matters is that the disk is full.
+fn without_room(home: &Home, error: CatalogueError) -> OperationError {
+    if nix::sys::statvfs::statvfs(home.root()).is_ok_and(|s| s.blocks_available() == 0) {
+        return OperationError::Failed(format!(
+            "the disk of {} is full, and the catalogue cannot be opened; free some space and try again",
+            home.root().display()
+        ));
+    }
+    error.into()
+}
+
 impl App {
     /// The state for work in a home.
     ///
@@ -65,7 +76,7 @@ impl App {
     /// The home's folders or its catalogue cannot be made or opened.
     pub async fn open(home: Home, clock: Arc<dyn Clock>, mode: Mode) -> Result<Self, OperationError> {
         home.make_folders().map_err(|e| OperationError::Failed(e.to_string()))?;
-        let catalogue = Catalogue::open_file(&home.catalogue()).await?;
+        let catalogue = Catalogue::open_file(&home.catalogue()).await.map_err(|e| without_room(&home, e))?;
         let app = Self::build(Some(home), catalogue, clock, mode);
         app.reload();
         Ok(app)

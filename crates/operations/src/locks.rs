@@ -132,6 +132,12 @@ pub fn lock_holder(path: &Path) -> Result<Option<Option<u32>>, OperationError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            return Err(OperationError::Failed(format!(
+                "you may not work in this home ({}: permission denied); use sudo, or go on as its owner",
+                path.display()
+            )));
+        }
         Err(e) => return Err(OperationError::Failed(format!("cannot open {}: {e}", path.display()))),
     };
     match file.try_lock_shared() {
