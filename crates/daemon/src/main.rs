@@ -34,7 +34,6 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            tracing::error!("Error: {e:#}");
             #[expect(clippy::print_stderr, reason = "the binary says why it ends")]
             {
                 eprintln!("backupd: Error: {e:#}");
@@ -70,7 +69,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("cannot start the runtime")?;
     let result = runtime.block_on(serve(home, &socket));
     if let Err(e) = &result {
-        tracing::error!("Error: {e:#}");
+        tracing::error!("{e:#}");
     }
     let _ = fs::remove_file(&socket);
     result
@@ -126,7 +125,7 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
         app.file().schedules.len()
     );
     if let Some(error) = app.config_error() {
-        tracing::error!("Error: {error}");
+        tracing::error!("{error}");
     }
 
     app.stop_asked().await;

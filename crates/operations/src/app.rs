@@ -232,7 +232,7 @@ impl App {
             Err(e) => {
                 let error = e.to_string();
                 if config.error.as_ref() != Some(&error) {
-                    tracing::error!("Error: {error}; the last valid state stays in force");
+                    tracing::error!("{error}; the last valid state stays in force");
                 }
                 config.error = Some(error);
             }

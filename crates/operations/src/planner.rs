@@ -168,7 +168,7 @@ impl App {
             if second % 60 == 59
                 && let Err(e) = self.reconcile(false).await
             {
-                tracing::error!("Error: the home cannot be put in order: {e}");
+                tracing::error!("the home cannot be put in order: {e}");
             }
             if self.file_changed() {
                 self.reload();
@@ -184,7 +184,7 @@ impl App {
                 match self.plan().await {
                     Ok(next) => planner.next = next,
                     Err(e) => {
-                        tracing::error!("Error: the schedules cannot be planned: {e}");
+                        tracing::error!("the schedules cannot be planned: {e}");
                         planner.next = Some(now + Duration::seconds(10));
                     }
                 }

@@ -123,7 +123,7 @@ impl App {
     /// Retention after a backup; its trouble is logged and does not touch the backup's outcome.
     pub(crate) async fn prune_after(&self, name: &str) {
         if let Err(e) = self.prune(name, false, Cause::Schedule).await {
-            tracing::error!("Error: retention of {name} failed: {e}");
+            tracing::error!("retention of {name} failed: {e}");
         }
     }
 

@@ -58,7 +58,7 @@ impl App {
                 notes: Vec::new(),
             };
             self.catalogue().finish(run.id, &finish).await?;
-            tracing::error!("Error: {} of {} was interrupted (run {})", run.operation, run.name, run.id);
+            tracing::error!("{} of {} was interrupted (run {})", run.operation, run.name, run.id);
         }
         let deleting = if alone { self.catalogue().deleting().await? } else { Vec::new() };
         for (id, path) in deleting {

@@ -31,14 +31,14 @@ impl App {
                         }
                         Ok(false) => return,
                         Err(e) => {
-                            tracing::error!("Error: the run {} cannot be begun: {e}", run.id);
+                            tracing::error!("the run {} cannot be begun: {e}", run.id);
                             return;
                         }
                     }
                 }
                 Ok(None) => return,
                 Err(e) => {
-                    tracing::error!("Error: the queue cannot be read: {e}");
+                    tracing::error!("the queue cannot be read: {e}");
                     return;
                 }
             }

@@ -35,7 +35,7 @@ pub(crate) fn log_end(operation: Operation, name: &str, finish: &Finish, more: &
             );
         }
         RunStatus::Cancelled => tracing::warn!("{operation} of {name} was cancelled{more}"),
-        _ => tracing::error!("Error: {operation} of {name} failed: {}{more}", finish.error.as_deref().unwrap_or("-")),
+        _ => tracing::error!("{operation} of {name} failed: {}{more}", finish.error.as_deref().unwrap_or("-")),
     }
     for note in finish.notes.iter().filter(|n| n.level == NoteLevel::Warning).take(1000) {
         tracing::warn!("{operation} of {name}: {}: {}", note.path, note.text);
@@ -59,7 +59,7 @@ impl App {
         match self.catalogue().claim(id, self.lease(), now, now + LEASE).await {
             Ok(true) => self.work(id).await,
             Ok(false) => {}
-            Err(e) => tracing::error!("Error: the run {id} cannot be begun: {e}"),
+            Err(e) => tracing::error!("the run {id} cannot be begun: {e}"),
         }
     }
 
@@ -69,7 +69,7 @@ impl App {
             Ok(Some(run)) => run,
             Ok(None) => return self.live().end(id),
             Err(e) => {
-                tracing::error!("Error: the run {id} cannot be read: {e}");
+                tracing::error!("the run {id} cannot be read: {e}");
                 return self.live().end(id);
             }
         };
@@ -150,7 +150,7 @@ impl App {
             tokio::time::sleep(Duration::from_secs(wait)).await;
             match self.catalogue().finish(id, finish).await {
                 Ok(()) => return true,
-                Err(e) => tracing::error!("Error: the end of run {id} ({}) cannot be recorded: {e}", finish.status),
+                Err(e) => tracing::error!("the end of run {id} ({}) cannot be recorded: {e}", finish.status),
             }
         }
         false

@@ -38,7 +38,7 @@ impl From<OperationError> for ApiError {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {
-            tracing::error!("Error: a request failed: {error}");
+            tracing::error!("a request failed: {error}");
         }
         Self::new(status, error.code(), error.to_string())
     }
