@@ -20,7 +20,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// What to back up, and how.
 #[derive(Clone, Debug)]
@@ -62,16 +62,11 @@ pub struct Receipt {
     pub manifest: Manifest,
 }
 
-/// Counts what a backup would read, for progress: files and bytes.
+/// Counts what a backup would read, for progress: files and bytes. Notes go to the observer too.
 ///
 /// # Errors
 /// A source is not there, or the work was cancelled.
-pub fn scan(
-    source: &FileSource,
-    roots: &[PathBuf],
-    never: &[PathBuf],
-    observer: &dyn Observer,
-) -> Result<(u64, u64), EngineError> {
+fn scan(source: &FileSource, roots: &[PathBuf], never: &[PathBuf], observer: &dyn Observer) -> Result<(u64, u64), EngineError> {
     struct Count(u64, u64);
     impl Visit for Count {
         fn visit(&mut self, found: &Found<'_>) -> Result<(), EngineError> {
@@ -82,18 +77,24 @@ pub fn scan(
             Ok(())
         }
     }
-    struct Quiet<'a>(&'a dyn Observer);
-    impl Observer for Quiet<'_> {
-        fn progress(&self, _: u64, _: u64, _: u64, _: &[u8]) {}
-        fn expect(&self, _: u64, _: u64) {}
-        fn note(&self, _: Note) {}
-        fn cancelled(&self) -> bool {
-            self.0.cancelled()
-        }
-    }
     let mut count = Count(0, 0);
-    Walk { source, roots, never: inodes(never), observer: &Quiet(observer) }.run(&mut count)?;
+    Walk { source, roots, never: inodes(never), observer }.run(&mut count)?;
     Ok((count.0, count.1))
+}
+
+/// Lets a count beside the work hear nothing but the wish to stop, and the work's end.
+struct Counting<'a> {
+    inner: &'a dyn Observer,
+    over: &'a AtomicBool,
+}
+
+impl Observer for Counting<'_> {
+    fn progress(&self, _: u64, _: u64, _: u64, _: &[u8]) {}
+    fn expect(&self, _: u64, _: u64) {}
+    fn note(&self, _: Note) {}
+    fn cancelled(&self) -> bool {
+        self.over.load(Ordering::Relaxed) || self.inner.cancelled()
+    }
 }
 
 fn inodes(folders: &[PathBuf]) -> HashSet<(u64, u64)> {
@@ -162,16 +163,21 @@ pub fn backup(
         others: 0,
         bytes: 0,
     };
+    let over = AtomicBool::new(false);
     let walked = std::thread::scope(|scope| {
         // How much there is to do is counted beside the work, for whoever waits.
         scope.spawn(|| {
-            if let Ok((files, bytes)) = scan(&plan.source, &plan.roots, &plan.never, observer) {
+            let counting = Counting { inner: observer, over: &over };
+            if let Ok((files, bytes)) = scan(&plan.source, &plan.roots, &plan.never, &counting) {
                 totals.0.store(files, Ordering::Relaxed);
                 totals.1.store(bytes, Ordering::Relaxed);
                 observer.expect(files, bytes);
             }
         });
-        Walk { source: &plan.source, roots: &plan.roots, never: inodes(&plan.never), observer: &heard }.run(&mut work)
+        let walked =
+            Walk { source: &plan.source, roots: &plan.roots, never: inodes(&plan.never), observer: &heard }.run(&mut work);
+        over.store(true, Ordering::Relaxed);
+        walked
     });
     let Work { writer, index: index_writer, files, folders, others, bytes, .. } = work;
     let full = |e: EngineError, stored: u64| no_space(e, &archive, stored, bytes, totals.1.load(Ordering::Relaxed));
@@ -406,6 +412,7 @@ impl Work<'_> {
             match sys::read_link_at(found.dir, found.name) {
                 Ok(target) => header.link = target,
                 Err(e) => {
+                    self.links.remove(&(found.stat.st_dev, found.stat.st_ino));
                     self.observer.note(warning(found.path, format!("the link cannot be read: {}", e.desc())));
                     return Ok(());
                 }

@@ -13,7 +13,7 @@ pub mod store;
 mod sys;
 mod verify;
 
-pub use backup::{BackupPlan, Receipt, backup, scan};
+pub use backup::{BackupPlan, Receipt, backup};
 pub use browse::{Change, ChangeKind, Listed, diff, list_folder};
 pub use error::EngineError;
 pub use observer::{Observer, Silent};
