@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares with other programs in one run and prints ratios; then the daemon at rest, and the history of
 # a million runs. All on the same data, warm cache, each the best of three; sizes stand beside times.
+# Parts can be named: bench/run.sh peers rest history
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --locked --release --quiet --workspace
@@ -24,6 +25,9 @@ row() { # name, "wall user system kilobytes", bytes of the result, wall of ours
     awk -v n="$1" -v t="$2" -v b="$3" -v o="$4" 'BEGIN{split(t,a," "); printf "  %-28s %7.2f s %7.2f CPU-s %6.0f MB peak %9.1f MB  %5.2f x our time\n", n, a[1], a[2]+a[3], a[4]/1024, b/1e6, a[1]/o}'
 }
 bytes() { du -sb --apparent-size "$1" 2>/dev/null | cut -f1; }
+
+parts=" ${*:-peers rest history} "
+part() { case $parts in *" $1 "*) ;; *) return 1 ;; esac; }
 
 compare() { # title, folder
     echo "== $1: $(find "$2" -type f | wc -l) files, $(($(bytes "$2") / 1000000)) MB"
@@ -56,6 +60,7 @@ compare() { # title, folder
     t=$(before="rm -rf $work/out" best restic -q -r "$work/restic" restore latest --target "$work/out" --include "$one"); row "restic" "$t" 0 "$o"
 }
 
+if part peers; then
 mkdir "$work/small" "$work/random"
 for d in $(seq 100); do
     mkdir "$work/small/$d"
@@ -65,7 +70,9 @@ head -c 300000000 /dev/urandom >"$work/random/file"
 compare "many small files" "$work/small"
 compare "a system tree" /usr/share
 compare "one incompressible file" "$work/random"
+fi
 
+if part rest; then
 echo "== The daemon at rest with 1,000 schedules"
 mkdir -m 755 "$work/idle"
 { echo 'version = 1'; for n in $(seq 1000); do printf '[[schedule]]\nname = "s%d"\nsource = ["/etc"]\nat = "%02d:%02d"\n' "$n" $(((n / 60 + $(date +%-H) + 2) % 24)) $((n % 60)); done; } >"$work/idle/schedules.toml"
@@ -78,6 +85,9 @@ echo "  resident $(awk '/VmRSS/{print $2 / 1024}' "/proc/$pid/status") MB of 25;
 echo "  list with 1,000 schedules, by the daemon: $(before= best "$bin/backupctl" --home "$work/idle" list | cut -d' ' -f1) s of 0.020"
 "$bin/backupctl" --home "$work/idle" stop >/dev/null
 echo "  list with 1,000 schedules, in process:    $(before= best "$bin/backupctl" --home "$work/idle" list | cut -d' ' -f1) s of 0.020"
+fi
 
+if part history; then
 echo "== The history of a million runs"
 "$bin/backup-bench" "${RUNS:-1000000}"
+fi

@@ -4,7 +4,6 @@ use crate::rows::{millis, time, word};
 use crate::{Catalogue, CatalogueError};
 use backup_model::{RunId, RunStatus};
 use chrono::{DateTime, Utc};
-use sqlx::Row;
 use std::collections::BTreeMap;
 
 /// Where a schedule stands.
@@ -28,30 +27,35 @@ pub struct ScheduleState {
     pub last_good: Option<DateTime<Utc>>,
 }
 
+/// A row as it comes packed from the database.
+type Row = (String, String, i64, String, Option<String>, Option<String>, Option<i64>, Option<String>, Option<i64>);
+
 impl Catalogue {
     /// The states of all schedules that were ever seen.
     ///
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn schedule_states(&self) -> Result<BTreeMap<String, ScheduleState>, CatalogueError> {
-        let rows = sqlx::query("SELECT * FROM schedules").fetch_all(&self.pool).await?;
-        rows.iter()
-            .map(|row| {
-                let id: Option<String> = row.try_get("last_run")?;
-                let status: Option<String> = row.try_get("last_status")?;
-                let frozen: String = row.try_get("frozen")?;
-                let dealt: i64 = row.try_get("dealt_until")?;
+        // One row with all of them: a thousand rows would each cost a switch between threads.
+        let packed: String = sqlx::query_scalar(
+            "SELECT CAST(json_group_array(json_array(name, trigger_text, dealt_until, frozen, last_run, last_status, last_ended, last_error, last_good)) AS TEXT) FROM schedules",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        let rows: Vec<Row> = serde_json::from_str(&packed).map_err(|e| CatalogueError::Content(e.to_string()))?;
+        rows.into_iter()
+            .map(|(name, trigger, dealt, frozen, id, status, ended, last_error, good)| {
                 let state = ScheduleState {
-                    trigger: row.try_get("trigger_text")?,
+                    trigger,
                     dealt_until: (dealt != 0).then(|| time(dealt)),
                     frozen: Some(frozen).filter(|f| !f.is_empty()),
                     last_run: id.map(|i| word(&i)).transpose()?,
                     last_status: status.map(|s| word(&s)).transpose()?,
-                    last_ended: row.try_get::<Option<i64>, _>("last_ended")?.map(time),
-                    last_error: row.try_get("last_error")?,
-                    last_good: row.try_get::<Option<i64>, _>("last_good")?.map(time),
+                    last_ended: ended.map(time),
+                    last_error,
+                    last_good: good.map(time),
                 };
-                Ok((row.try_get("name")?, state))
+                Ok((name, state))
             })
             .collect()
     }

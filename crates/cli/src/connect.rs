@@ -27,7 +27,7 @@ pub(crate) fn find_home(given: Option<&Path>) -> Result<Home, Failure> {
 /// The daemon's settings, as far as the file can be read.
 pub(crate) fn settings(home: &Home) -> backup_config::DaemonSettings {
     let text = std::fs::read_to_string(home.schedules()).ok();
-    text.and_then(|t| backup_config::parse(&t, backup_config::local_zone()).ok()).map(|f| f.daemon).unwrap_or_default()
+    text.and_then(|t| backup_config::parse_daemon(&t).ok()).unwrap_or_default()
 }
 
 pub(crate) fn socket(home: &Home) -> PathBuf {

@@ -22,8 +22,8 @@ pub struct FileError {
     pub message: String,
 }
 
-struct Reader<'a> {
-    text: &'a str,
+struct Reader {
+    lines: Lines,
     zone: Tz,
 }
 
@@ -35,24 +35,45 @@ type Found<T> = Result<T, FileError>;
 /// The first thing that is wrong, with its line.
 pub fn parse(text: &str, zone: Tz) -> Result<File, FileError> {
     let document = Document::parse(text).map_err(|e| FileError {
-        line: e.span().map(|s| line_of(text, s.start)),
+        line: e.span().map(|s| Lines::of(text).line(s.start)),
         message: format!("not valid TOML: {}", e.message().trim().replace('\n', "; ")),
     })?;
-    let reader = Reader { text, zone };
+    let reader = Reader { lines: Lines::of(text), zone };
     reader.file(document.as_table())
 }
 
-fn line_of(text: &str, at: usize) -> usize {
-    text.as_bytes()[..at.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1
+/// Where the lines of a text end, so that a place in it is a line without counting from the start.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        Self(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i).collect())
+    }
+
+    /// The line, from 1, that holds a byte.
+    fn line(&self, at: usize) -> usize {
+        self.0.partition_point(|end| *end < at) + 1
+    }
 }
 
-impl Reader<'_> {
+/// Reads `[daemon]` alone, for programs that need no schedules: what comes after the first schedule is
+/// passed over unless it speaks of the daemon too.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_daemon(text: &str) -> Result<DaemonSettings, FileError> {
+    let head = text.find("\n[[schedule]]").map_or(text, |end| &text[..=end]);
+    let whole = if text[head.len()..].contains("daemon") { text } else { head };
+    parse(whole, Tz::UTC).map(|file| file.daemon)
+}
+
+impl Reader {
     fn error<T>(&self, item: &Item, message: impl Display) -> Found<T> {
         Err(self.plain_error(item.span().map(|s| s.start), message))
     }
 
     fn plain_error(&self, at: Option<usize>, message: impl Display) -> FileError {
-        FileError { line: at.map(|a| line_of(self.text, a)), message: message.to_string() }
+        FileError { line: at.map(|a| self.lines.line(a)), message: message.to_string() }
     }
 
     fn table<'i>(&self, item: &'i Item, what: &str, keys: &Keys) -> Found<&'i dyn TableLike> {
@@ -154,7 +175,7 @@ impl Reader<'_> {
             };
             for (table, at) in tables {
                 let schedule = self.schedule(table, defaults, at)?;
-                let line = at.map_or(0, |a| line_of(self.text, a));
+                let line = at.map_or(0, |a| self.lines.line(a));
                 if let Some(first) = lines.insert(schedule.name.to_string(), line) {
                     let message =
                         format!("the name {} is taken by the schedule of line {first}; choose another name", schedule.name);
@@ -412,6 +433,18 @@ mod tests {
             assert!(got.contains(wanted), "{text}\n  got    {got}\n  wanted {wanted}");
         }
         assert!(parse("", chrono_tz::UTC).expect_err("empty").to_string().contains("version = 1"));
+    }
+
+    #[test]
+    fn the_daemon_alone() {
+        let schedules = "[[schedule]]\nname = \"a\"\nsource = [\"x\"]\nmanual = true\n";
+        for text in [
+            format!("version = 1\n[daemon]\nmax_runs = 5\n{schedules}"),
+            format!("version = 1\n{schedules}[daemon]\nmax_runs = 5\n"),
+        ] {
+            assert_eq!(parse_daemon(&text).expect("valid").max_runs, 5);
+        }
+        assert_eq!(parse_daemon(&format!("version = 1\n{schedules}")).expect("valid"), DaemonSettings::default());
     }
 
     #[test]

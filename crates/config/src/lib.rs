@@ -8,7 +8,7 @@ pub mod logs;
 mod oneline;
 mod settings;
 
-pub use check::{FileError, parse};
+pub use check::{FileError, parse, parse_daemon};
 pub use edit::{EditError, Editor, NewSchedule, SAMPLE, SettingValue};
 pub use home::{Home, HomeError, local_zone};
 pub use oneline::{OneLine, OneLineError};

@@ -59,8 +59,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
         bail!("backupd runs already{}", pid.map(|p| format!(" (pid {p})")).unwrap_or_default());
     };
     let settings =
-        fs::read_to_string(home.schedules()).ok().and_then(|t| backup_config::parse(&t, backup_config::local_zone()).ok());
-    let settings = settings.map(|f| f.daemon).unwrap_or_default();
+        fs::read_to_string(home.schedules()).ok().and_then(|t| backup_config::parse_daemon(&t).ok()).unwrap_or_default();
     let path = home.logs().join("backupd.log");
     let _guard =
         logs::start(&path, &settings.log, args.foreground).with_context(|| format!("cannot write the log {}", path.display()))?;
