@@ -4,10 +4,13 @@ use crate::failure::Failure;
 use backup_client::Client;
 use backup_config::{Home, logs};
 use backup_operations::{App, HomeLock, Mode, SystemClock, lock_holder};
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A way to the API, with what must stay alive while it is used.
 pub(crate) struct Connection {
@@ -39,9 +42,20 @@ pub(crate) fn daemon(home: &Home) -> Result<Option<Option<u32>>, Failure> {
     Ok(lock_holder(&home.pid_file())?)
 }
 
-/// The daemon's socket, if a daemon runs.
-pub(crate) fn to_daemon(home: &Home) -> Result<Option<Client>, Failure> {
-    Ok(daemon(home)?.map(|_| Client::Socket(socket(home))))
+/// The daemon's socket, if a daemon runs. One that holds its lock but does not answer is starting or
+/// ending: it is waited for, and when it has gone there is none.
+pub(crate) async fn to_daemon(home: &Home) -> Result<Option<Client>, Failure> {
+    let path = socket(home);
+    let begun = Instant::now();
+    while daemon(home)?.is_some() {
+        let answer = UnixStream::connect(&path).map_err(|e| e.kind());
+        let between = matches!(answer, Err(ErrorKind::NotFound | ErrorKind::ConnectionRefused));
+        if !between || begun.elapsed() > Duration::from_secs(5) {
+            return Ok(Some(Client::Socket(path)));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(None)
 }
 
 /// Where root works in a home of somebody else, it goes on as that user: no file changes hands.
@@ -70,7 +84,7 @@ pub(crate) fn start_log(home: &Home) -> Option<logs::WorkerGuard> {
 pub(crate) async fn connect(given: Option<&Path>, works: bool) -> Result<Connection, Failure> {
     let home = find_home(given)?;
     home.check()?;
-    if let Some(client) = to_daemon(&home)? {
+    if let Some(client) = to_daemon(&home).await? {
         return Ok(Connection { client, daemon: true, app: None, _lock: None, _log: None });
     }
     become_owner(&home)?;

@@ -206,7 +206,7 @@ pub(super) async fn restart(c: &Context, now: bool) -> Result<u8, Failure> {
 pub(super) async fn reload(c: &Context) -> Result<u8, Failure> {
     let home = c.find_home()?;
     home.check()?;
-    let Some(client) = to_daemon(&home)? else {
+    let Some(client) = to_daemon(&home).await? else {
         return Err(Failure::new(4, "backupd is not running; `backupctl start` starts it"));
     };
     let status: StatusView = client.post("/api/v1/system/reload", &json!({})).await?;

@@ -111,7 +111,7 @@ pub(super) async fn record(
         notes: run.notes.clone(),
         request,
     };
-    if let Some(client) = connect::to_daemon(&home)? {
+    if let Some(client) = connect::to_daemon(&home).await? {
         return Ok(send(&client, &report).await);
     }
     if let Some((uid, gid)) = connect::other_owner(&home) {
