@@ -63,13 +63,28 @@ pub struct Finish {
 const MAX_NOTES: usize = 10_000;
 
 impl Catalogue {
-    async fn text_id(&self, connection: &mut sqlx::AnyConnection, body: &str) -> Result<i64, CatalogueError> {
+    /// The row of what a search looks through in a run.
+    async fn text_id(
+        &self,
+        connection: &mut sqlx::AnyConnection,
+        name: &str,
+        host: &str,
+        error: Option<&str>,
+    ) -> Result<i64, CatalogueError> {
+        let mut body = format!("{name}\n{host}");
+        if let Some(error) = error {
+            body.push('\n');
+            body.push_str(error);
+        }
         if let Some(id) =
-            sqlx::query_scalar("SELECT id FROM texts WHERE body = $1").bind(body).fetch_optional(&mut *connection).await?
+            sqlx::query_scalar("SELECT id FROM texts WHERE body = $1").bind(&body).fetch_optional(&mut *connection).await?
         {
             return Ok(id);
         }
-        Ok(sqlx::query_scalar("INSERT INTO texts (body) VALUES ($1) RETURNING id").bind(body).fetch_one(&mut *connection).await?)
+        Ok(sqlx::query_scalar("INSERT INTO texts (body) VALUES ($1) RETURNING id")
+            .bind(&body)
+            .fetch_one(&mut *connection)
+            .await?)
     }
 
     /// Records a wish for a run. `false`: a run for this planned time exists already.
@@ -78,7 +93,7 @@ impl Catalogue {
     /// [`CatalogueError`] from the database.
     pub async fn request(&self, new: &NewRun) -> Result<bool, CatalogueError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let text = self.text_id(&mut transaction, &format!("{}\n{}", new.name, new.host)).await?;
+        let text = self.text_id(&mut transaction, &new.name, &new.host, None).await?;
         let (archive, path) = match &new.archive {
             Some((id, path)) => (id.map(|i| i.to_string()), Some(path.clone())),
             None => (None, None),
@@ -171,11 +186,7 @@ impl Catalogue {
         let Some(before) = row.as_ref().map(run).transpose()? else {
             return Err(CatalogueError::Content(format!("there is no run {id}")));
         };
-        let body = match &finish.error {
-            Some(error) => format!("{}\n{}\n{error}", before.name, before.host),
-            None => format!("{}\n{}", before.name, before.host),
-        };
-        let text = self.text_id(&mut transaction, &body).await?;
+        let text = self.text_id(&mut transaction, &before.name, &before.host, finish.error.as_deref()).await?;
         let started = before.started.unwrap_or(finish.ended);
         let c = finish.counts;
         sqlx::query(
@@ -244,8 +255,7 @@ impl Catalogue {
     pub async fn import_runs(&self, runs: &[Run]) -> Result<(), CatalogueError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         for run in runs {
-            let body = format!("{}\n{}{}", run.name, run.host, run.error.as_ref().map(|e| format!("\n{e}")).unwrap_or_default());
-            let text = self.text_id(&mut transaction, &body).await?;
+            let text = self.text_id(&mut transaction, &run.name, &run.host, run.error.as_deref()).await?;
             let (c, ms) = (run.counts, run.seconds().map_or(0, |s| (s * 1000.0) as i64));
             sqlx::query(
                 "INSERT INTO runs (id, operation, cause, name, kind, content, form, status, planned, created, started, ended, ms, \

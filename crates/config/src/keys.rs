@@ -3,23 +3,27 @@
 /// A table of the file: its known keys and those that later versions bring.
 pub(crate) struct Keys {
     pub(crate) known: &'static [&'static str],
+    /// Further known keys, which it shares with another table.
+    pub(crate) also: &'static [&'static str],
     pub(crate) later: &'static [&'static str],
 }
 
 pub(crate) const TOP: Keys = Keys {
     known: &["version", "daemon", "defaults", "schedule"],
+    also: &[],
     later: &["receiver", "destinations", "databases", "notifiers", "predecessors"],
 };
 
 pub(crate) const DAEMON: Keys = Keys {
     known: &["listen", "max_runs", "log", "restore_roots", "socket", "stop_timeout"],
+    also: &[],
     later: &["catalogue", "tls", "trusted_proxies", "allowed_origins", "allowed_destinations", "sender"],
 };
 
-pub(crate) const LOG: Keys = Keys { known: &["level", "format", "max_size", "keep"], later: &[] };
+pub(crate) const LOG: Keys = Keys { known: &["level", "format", "max_size", "keep"], also: &[], later: &[] };
 
 pub(crate) const KEEP: Keys =
-    Keys { known: &["last", "hourly", "daily", "weekly", "monthly", "yearly", "days", "within"], later: &[] };
+    Keys { known: &["last", "hourly", "daily", "weekly", "monthly", "yearly", "days", "within"], also: &[], later: &[] };
 
 const LATER_IN_SCHEDULE: &[&str] = &[
     "database",
@@ -60,54 +64,34 @@ pub(crate) const DEFAULTS: Keys = Keys {
         "max_file_size",
         "exclude_caches",
     ],
+    also: &[],
     later: LATER_IN_SCHEDULE,
 };
 
-pub(crate) const SCHEDULE: Keys = Keys {
-    known: &[
-        "name",
-        "title",
-        "source",
-        "at",
-        "cron",
-        "every",
-        "manual",
-        "enabled",
-        "timezone",
-        "catch_up",
-        "jitter",
-        "timeout",
-        "kind",
-        "content",
-        "form",
-        "compression",
-        "keep",
-        "exclude",
-        "one_file_system",
-        "max_file_size",
-        "exclude_caches",
-    ],
-    later: LATER_IN_SCHEDULE,
-};
+pub(crate) const SCHEDULE: Keys =
+    Keys { known: &["name", "title", "source", "at", "cron", "every", "manual"], also: DEFAULTS.known, later: LATER_IN_SCHEDULE };
 
 impl Keys {
+    fn all(&self) -> impl Iterator<Item = &'static str> {
+        self.known.iter().chain(self.also).copied()
+    }
+
     /// Why a key cannot stand here, or nothing.
     pub(crate) fn refuse(&self, table: &str, key: &str) -> Option<String> {
-        if self.known.contains(&key) {
+        if self.all().any(|known| known == key) {
             return None;
         }
         if self.later.contains(&key) {
             return Some(format!("`{key}` is not in this version; remove it"));
         }
         let nearest = self
-            .known
-            .iter()
-            .map(|k| (strsim::damerau_levenshtein(k, key), *k))
+            .all()
+            .map(|k| (strsim::damerau_levenshtein(k, key), k))
             .min()
             .filter(|(distance, known)| *distance <= 3.min(known.len().max(3) - 1));
         Some(match nearest {
             Some((_, known)) => format!("unknown key `{key}` in {table}; did you mean `{known}`?"),
-            None => format!("unknown key `{key}` in {table}; known are {}", self.known.join(", ")),
+            None => format!("unknown key `{key}` in {table}; known are {}", self.all().collect::<Vec<_>>().join(", ")),
         })
     }
 }

@@ -3,7 +3,7 @@
 use crate::archive::{ContentHash, Decoder, EntryKind, IndexReader, Segment, TarReader};
 use crate::error::EngineError;
 use crate::observer::Observer;
-use crate::restore::{advance, check_sum};
+use crate::restore::{advance, check_sum, read_error};
 use crate::store::{hex, index_path, read_manifest};
 use md5::Md5;
 use sha2::{Digest, Sha256};
@@ -136,19 +136,14 @@ fn deep<'a>(
     seen: &mut Verified,
     observer: &dyn Observer,
 ) -> Result<Watched<'a>, EngineError> {
-    let failed = |e: io::Error| match e.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
-            EngineError::damaged(archive, e)
-        }
-        _ => EngineError::io("read", archive)(e),
-    };
+    let failed = read_error(archive);
     let index = index_path(archive);
     let index = if index.exists() { Some(IndexReader::open(&index)?) } else { None };
     seen.index = index.is_some();
     let mut lines = index.as_ref().map(|i| i.all().peekable());
-    let mut tar = TarReader::new(Decoder::new(watched).map_err(failed)?);
+    let mut tar = TarReader::new(Decoder::new(watched).map_err(&failed)?);
     let mut buffer = vec![0; 256 * 1024];
-    while let Some(entry) = tar.next_entry().map_err(failed)? {
+    while let Some(entry) = tar.next_entry().map_err(&failed)? {
         let line = match &mut lines {
             Some(list) => advance(list, &entry, archive)?,
             None => None,
@@ -176,7 +171,7 @@ fn deep<'a>(
                 let mut left = segment.length;
                 while left > 0 {
                     let want = left.min(buffer.len() as u64) as usize;
-                    let n = tar.read_data(&mut buffer[..want]).map_err(failed)?;
+                    let n = tar.read_data(&mut buffer[..want]).map_err(&failed)?;
                     if n == 0 {
                         return Err(EngineError::damaged(archive, format!("{} ends early", shown())));
                     }
@@ -204,11 +199,7 @@ fn deep<'a>(
             }
         }
     }
-    let mut watched = match tar.finish().map_err(failed)? {
-        Decoder::Gzip(d) => d.into_inner().into_inner(),
-        Decoder::Zstd(d) => d.finish().into_inner(),
-        Decoder::None(d) => d.into_inner(),
-    };
-    io::copy(&mut watched, &mut io::sink()).map_err(failed)?;
+    let mut watched = tar.finish().map_err(&failed)?.into_input();
+    io::copy(&mut watched, &mut io::sink()).map_err(&failed)?;
     Ok(watched)
 }

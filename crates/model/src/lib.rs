@@ -16,7 +16,7 @@ pub use archive::{
     ArchiveFile, ArchiveId, ArchiveRecord, Compression, IndexFile, Kind, MANIFEST_VERSION, Manifest, Note, NoteLevel,
 };
 pub use cron_expr::{CronError, CronExpr};
-pub use measure::{MeasureError, format_duration, format_size, parse_duration, parse_rate_size, parse_size};
+pub use measure::{MeasureError, format_duration, format_size, parse_duration, parse_size};
 pub use name::{Name, NameError};
 pub use path::{BytesPath, display_bytes, entry_path_of, is_beneath, nearest_common_sources, unique_prefix_ok};
 pub use retention::{Candidate, Decision, Keep, Reason, plan as plan_retention};

@@ -44,15 +44,6 @@ pub fn parse_size(text: &str) -> Result<u64, MeasureError> {
     if bytes.is_finite() && bytes < 9.0e18 { Ok(bytes as u64) } else { Err(error()) }
 }
 
-/// Like [`parse_size`], kept apart for the size of a rate's first half (`20MB/s`).
-///
-/// # Errors
-/// [`MeasureError`] if the text is no rate.
-pub fn parse_rate_size(text: &str) -> Result<u64, MeasureError> {
-    let error = || MeasureError { text: text.to_owned(), what: "a rate", example: "20MB/s" };
-    parse_size(text.strip_suffix("/s").ok_or_else(error)?).map_err(|_| error())
-}
-
 /// Reads a duration: `90s`, `5m`, `4h`, `30d`, `2w`, `1y` (365 days). A bare number is refused.
 ///
 /// # Errors

@@ -180,7 +180,6 @@ impl App {
             let now = self.now();
             if planner.needed(now) {
                 planner.stale = false;
-                planner.last_look = Some(now);
                 match self.plan().await {
                     Ok(next) => planner.next = next,
                     Err(e) => {

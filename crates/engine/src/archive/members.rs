@@ -178,6 +178,17 @@ impl<R: Read> Decoder<BufReader<R>> {
     }
 }
 
+impl<R: Read> Decoder<BufReader<R>> {
+    /// The input; what was read of it ahead of need is dropped.
+    pub(crate) fn into_input(self) -> R {
+        match self {
+            Self::Gzip(d) => d.into_inner().into_inner(),
+            Self::Zstd(d) => d.finish().into_inner(),
+            Self::None(d) => d.into_inner(),
+        }
+    }
+}
+
 impl<R: BufRead> Read for Decoder<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match self {

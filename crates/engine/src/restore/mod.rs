@@ -111,7 +111,7 @@ fn chosen(plan: &RestorePlan, path: &[u8]) -> bool {
     plan.paths.is_empty() || plan.paths.iter().any(|p| is_beneath(path, p))
 }
 
-fn read_error(path: &Path) -> impl Fn(io::Error) -> EngineError {
+pub(crate) fn read_error(path: &Path) -> impl Fn(io::Error) -> EngineError {
     move |e| match e.kind() {
         io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => EngineError::damaged(path, e),
         _ => EngineError::io("read", path)(e),
@@ -151,12 +151,7 @@ fn whole(plan: &RestorePlan, file: File, extractor: &mut Extractor<'_>) -> Resul
     if let Some(missing) = found.iter().position(|f| !f) {
         return Err(not_found(plan, missing));
     }
-    let decoder = tar.finish().map_err(&failed)?;
-    let mut hashing = match decoder {
-        Decoder::Gzip(d) => d.into_inner().into_inner(),
-        Decoder::Zstd(d) => d.finish().into_inner(),
-        Decoder::None(d) => d.into_inner(),
-    };
+    let mut hashing = tar.finish().map_err(&failed)?.into_input();
     io::copy(&mut hashing, &mut io::sink()).map_err(&failed)?;
     if let Some(manifest) = read_manifest(&plan.archive)? {
         check_sum(&plan.archive, &manifest, hashing.count, &hex(&hashing.hash.finalize()))?;
