@@ -279,25 +279,7 @@ pub(crate) enum Command {
     #[command(
         after_help = "Examples:\n  backupctl restore docs_morning --to /tmp/restored\n  backupctl restore docs_morning@2026-11-20 --to /tmp/restored --path home/me/letter.odt\n  backupctl restore /mnt/usb/full_2026-11-21_09-00-00.tar.gz --to /tmp/restored\n  backupctl restore docs_morning --in-place --overwrite older --dry-run"
     )]
-    Restore {
-        /// A file's path, an id (or 8 characters of it), or NAME, NAME@latest or NAME@TIME
-        archive: String,
-        /// The folder to restore beneath
-        #[arg(long, value_name = "DIR", required_unless_present = "in_place", conflicts_with = "in_place")]
-        to: Option<PathBuf>,
-        /// Restore to where the files came from
-        #[arg(long)]
-        in_place: bool,
-        /// Only this file or folder, as `browse` shows it (may be given several times)
-        #[arg(long, value_name = "PATH")]
-        path: Vec<PathBuf>,
-        /// What to do where a file exists already
-        #[arg(long, value_enum, default_value = "never")]
-        overwrite: OverwriteArg,
-        /// Only say what would be done
-        #[arg(long)]
-        dry_run: bool,
-    },
+    Restore(RestoreArgs),
     /// Check archives against their checksums, or read back every byte
     #[command(
         after_help = "Examples:\n  backupctl verify docs_morning --deep\n  backupctl verify --all\n  backupctl verify /mnt/usb/full_2026-11-21_09-00-00.tar.gz --deep"
@@ -434,4 +416,33 @@ pub(crate) enum Command {
     /// Take a report from standard input into the history
     #[command(name = "__report", hide = true)]
     Report,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct RestoreArgs {
+    /// A file's path, an id (or 8 characters of it), or NAME, NAME@latest or NAME@TIME
+    pub(crate) archive: String,
+    /// The folder to restore beneath
+    #[arg(long, value_name = "DIR", required_unless_present = "in_place", conflicts_with = "in_place")]
+    pub(crate) to: Option<PathBuf>,
+    /// Restore to where the files came from
+    #[arg(long)]
+    pub(crate) in_place: bool,
+    /// Only this file or folder, as `browse` shows it (may be given several times)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path: Vec<PathBuf>,
+    /// What to do where a file exists already
+    #[arg(long, value_enum, default_value = "never")]
+    pub(crate) overwrite: OverwriteArg,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Stop at an archive that holds more entries than this (default: what its sidecar or index says,
+    /// a million if both are lost)
+    #[arg(long, value_name = "N")]
+    pub(crate) max_entries: Option<u64>,
+    /// Stop at an archive that unpacks to more than this, such as 50GB (default: what its sidecar says,
+    /// 200 times its own size and a GiB if that is lost)
+    #[arg(long, value_name = "SIZE", value_parser = backup_model::parse_size)]
+    pub(crate) max_size: Option<u64>,
 }

@@ -29,9 +29,25 @@ pub enum EngineError {
         /// An estimate of what was still to come.
         missing: u64,
     },
+    /// The disk that is restored to is nearly full.
+    #[error("the disk of {path} has only {what} left; free some space and restore again: what is there already is kept")]
+    TargetFull {
+        /// The target.
+        path: String,
+        /// What is left.
+        what: String,
+    },
     /// A source is not there.
     #[error("the source {path} cannot be read: {source}; nothing was backed up")]
     Source {
+        /// The source.
+        path: String,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// A source went away in the middle.
+    #[error("the source {path} went away while it was read: {source}; nothing was kept of this backup")]
+    SourceGone {
         /// The source.
         path: String,
         /// The system's word.

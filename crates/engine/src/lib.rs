@@ -7,6 +7,7 @@ mod backup;
 mod browse;
 mod error;
 mod observer;
+mod parallel;
 pub mod restore;
 mod source;
 pub mod store;

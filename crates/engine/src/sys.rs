@@ -1,6 +1,5 @@
 //! System calls on directory handles: nothing here follows a symbolic link or trusts a long path.
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, fstat, fstatat};
@@ -53,19 +52,21 @@ pub(crate) fn ctime(stat: &FileStat) -> Time {
     Time { sec: stat.st_ctime, nsec: stat.st_ctime_nsec as u32 }
 }
 
-/// The names in a folder, sorted as raw bytes.
-pub(crate) fn names_in(dir: impl AsFd) -> Result<Vec<Vec<u8>>, Errno> {
-    // A second handle: reading moves the position of the handle it reads from.
-    let mut reader = Dir::from_fd(open_dir_at(dir, b".")?)?;
-    let mut names = Vec::new();
-    for entry in reader.iter() {
-        let name = entry?.file_name().to_bytes().to_vec();
-        if name != b"." && name != b".." {
-            names.push(name);
+/// A file without a name in a folder, for what does not fit into memory.
+pub(crate) fn scratch_file(folder: &std::path::Path) -> io::Result<File> {
+    let flags = OFlag::O_RDWR | OFlag::O_TMPFILE | OFlag::O_CLOEXEC;
+    match openat(nix::fcntl::AT_FDCWD, folder, flags, Mode::from_bits_truncate(0o600)) {
+        Ok(fd) => Ok(File::from(fd)),
+        // Some file systems cannot: a name that is removed at once. A crash between leaves a part file,
+        // which the next start removes.
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {
+            let path = folder.join(format!(".scratch-{}.part", std::process::id()));
+            let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+            std::fs::remove_file(&path)?;
+            Ok(file)
         }
+        Err(e) => Err(e.into()),
     }
-    names.sort_unstable();
-    Ok(names)
 }
 
 pub(crate) fn read_link_at(dir: impl AsFd, name: &[u8]) -> Result<Vec<u8>, Errno> {
@@ -106,9 +107,31 @@ fn collect(
     Ok(list)
 }
 
+/// A handle with the calls of the xattr crate, which knows files only.
+struct Handle<'a>(BorrowedFd<'a>);
+
+impl AsRawFd for Handle<'_> {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl xattr::FileExt for Handle<'_> {}
+
 /// Extended attributes of an open file or folder.
-pub(crate) fn xattrs_of(file: &File) -> io::Result<Xattrs> {
-    collect(file.list_xattr(), |name| file.get_xattr(name))
+pub(crate) fn xattrs_of(fd: impl AsFd) -> io::Result<Xattrs> {
+    let handle = Handle(fd.as_fd());
+    collect(handle.list_xattr(), |name| handle.get_xattr(name))
+}
+
+/// Sets an extended attribute of an open file or folder.
+pub(crate) fn set_xattr(fd: impl AsFd, name: &std::ffi::OsStr, value: &[u8]) -> io::Result<()> {
+    Handle(fd.as_fd()).set_xattr(name, value)
+}
+
+/// The path of what a handle stands for, for calls that take no handle.
+pub(crate) fn proc_self(fd: impl AsFd) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", fd.as_fd().as_raw_fd()))
 }
 
 /// Extended attributes of a name in a folder that cannot be opened (a link, a fifo, a device).

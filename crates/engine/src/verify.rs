@@ -1,14 +1,12 @@
 //! Checks an archive against its sidecar and its index.
 
-use crate::archive::{ContentHash, Decoder, EntryKind, IndexReader, Segment, TarReader};
+use crate::archive::{ContentHash, EntryKind, IndexReader, Segment, Stream, Sums, TarReader, sums_of};
 use crate::error::EngineError;
 use crate::observer::Observer;
-use crate::restore::{advance, check_sum, read_error};
-use crate::store::{hex, index_path, read_manifest};
-use md5::Md5;
-use sha2::{Digest, Sha256};
+use crate::restore::{advance, check_sums, read_error};
+use crate::store::{index_path, read_manifest};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// How thorough a verification is.
@@ -33,73 +31,43 @@ pub struct Verified {
     pub index: bool,
 }
 
-struct Watched<'a> {
-    inner: File,
-    sha: Sha256,
-    md5: Md5,
-    count: u64,
-    observer: &'a dyn Observer,
-}
-
-impl Read for Watched<'_> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.observer.cancelled() {
-            return Err(io::Error::other("cancelled"));
-        }
-        let n = self.inner.read(out)?;
-        self.sha.update(&out[..n]);
-        self.md5.update(&out[..n]);
-        self.count += n as u64;
-        Ok(n)
-    }
-}
-
 /// Verifies one archive.
 ///
 /// # Errors
 /// [`EngineError::Damaged`] says what does not fit; [`EngineError::Cancelled`] if asked to stop.
 pub fn verify(archive: &Path, depth: VerifyDepth, observer: &dyn Observer) -> Result<Verified, EngineError> {
-    let inner = File::open(archive).map_err(EngineError::io("open the archive", archive))?;
-    let size = inner.metadata().map_err(EngineError::io("look at", archive))?.len();
+    let file = File::open(archive).map_err(EngineError::io("open the archive", archive))?;
     let manifest = read_manifest(archive)?;
     if let Some(manifest) = &manifest {
         match depth {
             VerifyDepth::Deep => observer.expect(manifest.files, manifest.bytes),
-            VerifyDepth::Checksums => observer.expect(1, size),
+            VerifyDepth::Checksums => {
+                let size = file.metadata().map_err(EngineError::io("look at", archive))?.len();
+                observer.expect(1, size);
+            }
         }
         if let Some(index) = &manifest.index {
             check_index(archive, index)?;
         }
     }
-    let mut watched = Watched { inner, sha: Sha256::new(), md5: Md5::new(), count: 0, observer };
     let mut seen = Verified { sidecar: manifest.is_some(), ..Verified::default() };
-    let result = match depth {
-        VerifyDepth::Deep => deep(archive, watched, &mut seen, observer),
+    let sums = match depth {
+        VerifyDepth::Deep => deep(archive, &mut seen, observer)?,
         VerifyDepth::Checksums => {
-            let mut buffer = vec![0; 1 << 20];
-            loop {
-                match watched.read(&mut buffer) {
-                    Ok(0) => break Ok(watched),
-                    Ok(n) => {
-                        seen.bytes += n as u64;
-                        observer.progress(0, seen.bytes, 0, b"");
-                    }
-                    Err(e) => break Err(EngineError::io("read", archive)(e)),
-                }
+            let mut heard = |n: usize| {
+                seen.bytes += n as u64;
+                observer.progress(0, seen.bytes, 0, b"");
+                if observer.cancelled() { Err(io::Error::other("cancelled")) } else { Ok(()) }
+            };
+            let sums = sums_of(&file, true, &mut heard);
+            if observer.cancelled() {
+                return Err(EngineError::Cancelled);
             }
+            sums.map_err(EngineError::io("read", archive))?
         }
     };
-    if observer.cancelled() {
-        return Err(EngineError::Cancelled);
-    }
-    let watched = result?;
     match &manifest {
-        Some(manifest) => {
-            check_sum(archive, manifest, watched.count, &hex(&watched.sha.finalize()))?;
-            if manifest.archive.md5 != hex(&watched.md5.finalize()) {
-                return Err(EngineError::damaged(archive, "its MD5 is not the one of its sidecar"));
-            }
-        }
+        Some(manifest) => check_sums(archive, manifest, &sums)?,
         None if depth == VerifyDepth::Checksums => {
             return Err(EngineError::NotFound {
                 path: archive.display().to_string(),
@@ -113,37 +81,26 @@ pub fn verify(archive: &Path, depth: VerifyDepth, observer: &dyn Observer) -> Re
 
 fn check_index(archive: &Path, expected: &backup_model::IndexFile) -> Result<(), EngineError> {
     let path = index_path(archive);
-    let mut file = File::open(&path).map_err(EngineError::io("open the index", &path))?;
-    let mut sha = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let n = file.read(&mut buffer).map_err(EngineError::io("read", &path))?;
-        if n == 0 {
-            break;
-        }
-        sha.update(&buffer[..n]);
-    }
-    if hex(&sha.finalize()) == expected.sha256 {
+    let file = File::open(&path).map_err(EngineError::io("open the index", &path))?;
+    let found = sums_of(&file, false, &mut |_| Ok(())).map_err(EngineError::io("read", &path))?;
+    if found.sha256 == expected.sha256 {
         Ok(())
     } else {
         Err(EngineError::damaged(&path, "its SHA-256 is not the one of the sidecar"))
     }
 }
 
-fn deep<'a>(
-    archive: &Path,
-    watched: Watched<'a>,
-    seen: &mut Verified,
-    observer: &dyn Observer,
-) -> Result<Watched<'a>, EngineError> {
+fn deep(archive: &Path, seen: &mut Verified, observer: &dyn Observer) -> Result<Sums, EngineError> {
     let failed = read_error(archive);
     let index = index_path(archive);
     let index = if index.exists() { Some(IndexReader::open(&index)?) } else { None };
     seen.index = index.is_some();
     let mut lines = index.as_ref().map(|i| i.all().peekable());
-    let mut tar = TarReader::new(Decoder::new(watched).map_err(&failed)?);
-    let mut buffer = vec![0; 256 * 1024];
+    let mut tar = TarReader::new(Stream::open(archive, index.as_ref(), true)?);
     while let Some(entry) = tar.next_entry().map_err(&failed)? {
+        if observer.cancelled() {
+            return Err(EngineError::Cancelled);
+        }
         let line = match &mut lines {
             Some(list) => advance(list, &entry, archive)?,
             None => None,
@@ -170,13 +127,17 @@ fn deep<'a>(
                 hash.segment(*segment);
                 let mut left = segment.length;
                 while left > 0 {
-                    let want = left.min(buffer.len() as u64) as usize;
-                    let n = tar.read_data(&mut buffer[..want]).map_err(&failed)?;
+                    let data = tar.data().map_err(&failed)?;
+                    let n = (data.len() as u64).min(left) as usize;
                     if n == 0 {
                         return Err(EngineError::damaged(archive, format!("{} ends early", shown())));
                     }
-                    hash.hasher.update(&buffer[..n]);
+                    hash.hasher.update(&data[..n]);
+                    tar.consume(n);
                     left -= n as u64;
+                    if observer.cancelled() {
+                        return Err(EngineError::Cancelled);
+                    }
                 }
             }
             let found = hash.finish(entry.header.size);
@@ -199,7 +160,5 @@ fn deep<'a>(
             }
         }
     }
-    let mut watched = tar.finish().map_err(&failed)?.into_input();
-    io::copy(&mut watched, &mut io::sink()).map_err(&failed)?;
-    Ok(watched)
+    tar.finish().and_then(Stream::finish).map_err(&failed)
 }

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-const ALL: [Compression; 3] = [Compression::Gzip(6), Compression::Zstd(3), Compression::None];
+const ALL: [Compression; 3] = [Compression::Gzip(5), Compression::Zstd(3), Compression::None];
 
 fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
@@ -72,7 +72,7 @@ fn restored_equal_by_gnu_tar() {
 fn standard_programs_read_the_members() {
     let folder = tempfile::tempdir().expect("a folder");
     let source = tree(folder.path());
-    for (compression, program) in [(Compression::Gzip(6), "gzip"), (Compression::Zstd(3), "zstd")] {
+    for (compression, program) in [(Compression::Gzip(5), "gzip"), (Compression::Zstd(3), "zstd")] {
         let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), compression));
         assert!(Command::new(program).arg("-tq").arg(&receipt.path).status().expect("runs").success(), "{program}");
     }
@@ -82,7 +82,7 @@ fn standard_programs_read_the_members() {
 fn index_and_sidecar_may_be_lost() {
     let folder = tempfile::tempdir().expect("a folder");
     let source = tree(folder.path());
-    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(6)));
+    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5)));
     fs::remove_file(store::index_path(&receipt.path)).expect("removed");
     fs::remove_file(store::sidecar_path(&receipt.path)).expect("removed");
     let target = folder.path().join("restored");
@@ -103,7 +103,7 @@ fn index_and_sidecar_may_be_lost() {
 fn parts_come_out_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let source = tree(folder.path());
-    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(6)));
+    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5)));
     let path = |name: &str| source.join(name).as_os_str().as_bytes()[1..].to_vec();
     let part = |names: &[&str], to: &str| {
         let plan =
@@ -129,7 +129,7 @@ fn overwriting_is_a_choice() {
     fs::create_dir(&source).expect("a folder");
     fs::write(source.join("f"), "from the archive").expect("a file");
     fs::write(source.join("g"), "second").expect("a file");
-    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(6)));
+    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5)));
     let target = folder.path().join("t");
     let there = inside(&target, &source).join("f");
     fs::create_dir_all(there.parent().expect("a parent")).expect("folders");
@@ -160,7 +160,7 @@ fn links_in_the_target_are_not_followed() {
     let source = folder.path().join("s");
     fs::create_dir_all(source.join("inner")).expect("a folder");
     fs::write(source.join("inner/f"), "x").expect("a file");
-    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(6)));
+    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5)));
     let outside = folder.path().join("outside");
     fs::create_dir(&outside).expect("a folder");
     let target = folder.path().join("t");
@@ -189,7 +189,7 @@ fn excludes_and_limits() {
     fs::write(source.join("a.tmp"), "x").expect("a file");
     fs::write(source.join("keep/b.tmp"), "x").expect("a file");
     fs::write(source.join("keep/big"), vec![1; 5000]).expect("a file");
-    let mut plan = plan(&[&source, &source.join("keep")], &folder.path().join("backups"), Compression::Gzip(6));
+    let mut plan = plan(&[&source, &source.join("keep")], &folder.path().join("backups"), Compression::Gzip(5));
     plan.source.exclude = ["*.tmp", "node_modules/", "/keep/build", "!keep/b.tmp"].map(String::from).to_vec();
     plan.source.exclude_caches = true;
     plan.source.max_file_size = Some(4096);
@@ -211,11 +211,11 @@ fn folders_are_listed_and_versions_compared() {
     for name in ["a.txt", "a/x", "a/b/y", "z"] {
         fs::write(source.join(name), name).expect("a file");
     }
-    let first = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(6))).0;
+    let first = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5))).0;
     fs::remove_file(source.join("z")).expect("removed");
     fs::write(source.join("a/x"), "changed").expect("a file");
     fs::write(source.join("new"), "new").expect("a file");
-    let second = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(6))).0;
+    let second = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5))).0;
     assert_ne!(first.path, second.path, "never two with one name");
     let inner = source.as_os_str().as_bytes()[1..].to_vec();
     let (list, total) = list_folder(&first.path, &inner, 0, 100).expect("a folder");

@@ -107,14 +107,14 @@ impl Compression {
     /// The compression that a file name tells.
     #[must_use]
     pub fn of_file_name(name: &str) -> Option<Self> {
-        [Self::Gzip(6), Self::Zstd(3), Self::None].into_iter().find(|c| name.ends_with(c.suffix()))
+        [Self::Gzip(5), Self::Zstd(3), Self::None].into_iter().find(|c| name.ends_with(c.suffix()))
     }
 }
 
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gzip(6) => f.write_str("gzip"),
+            Self::Gzip(5) => f.write_str("gzip"),
             Self::Zstd(3) => f.write_str("zstd"),
             Self::Gzip(level) => write!(f, "gzip:{level}"),
             Self::Zstd(level) => write!(f, "zstd:{level}"),
@@ -132,7 +132,7 @@ impl FromStr for Compression {
             None => (text, None),
         };
         match (method, level) {
-            ("gzip", level) => Some(level.unwrap_or(6)).filter(|l| (1..=12).contains(l)).map(Self::Gzip),
+            ("gzip", level) => Some(level.unwrap_or(5)).filter(|l| (1..=12).contains(l)).map(Self::Gzip),
             ("zstd", level) => Some(level.unwrap_or(3)).filter(|l| (1..=19).contains(l)).map(Self::Zstd),
             ("none", None) => Some(Self::None),
             _ => None,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How archives are compressed unless the file says otherwise.
-pub const DEFAULT_COMPRESSION: Compression = Compression::Gzip(6);
+pub const DEFAULT_COMPRESSION: Compression = Compression::Gzip(5);
 
 /// One `[[schedule]]` of the file, complete: defaults are filled in.
 #[derive(Clone, Debug, PartialEq)]

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use tokio::sync::Notify;
 
 /// Notes kept for one run; the count of warnings is exact all the same.
 const MAX_NOTES: usize = 10_000;
@@ -93,11 +94,15 @@ impl Observer for LiveRun {
 
 /// All runs at work in this process.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Live(Arc<Mutex<HashMap<RunId, Arc<LiveRun>>>>);
+pub(crate) struct Live {
+    runs: Arc<Mutex<HashMap<RunId, Arc<LiveRun>>>>,
+    /// Told when a run begins or ends.
+    pub(crate) changed: Arc<Notify>,
+}
 
 impl Live {
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Arc<LiveRun>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn begin(&self, id: RunId) -> Arc<LiveRun> {
@@ -107,11 +112,13 @@ impl Live {
             started: Instant::now(),
         });
         self.lock().insert(id, Arc::clone(&run));
+        self.changed.notify_waiters();
         run
     }
 
     pub(crate) fn end(&self, id: RunId) {
         self.lock().remove(&id);
+        self.changed.notify_waiters();
     }
 
     pub(crate) fn get(&self, id: RunId) -> Option<Arc<LiveRun>> {

@@ -22,6 +22,10 @@ pub struct RestoreWish {
     pub overwrite: String,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// The most entries to take; `None` leaves it to what is known of the archive.
+    pub max_entries: Option<u64>,
+    /// The most bytes that it may unpack to; `None` leaves it to what is known of the archive.
+    pub max_bytes: Option<u64>,
 }
 
 /// What to verify.

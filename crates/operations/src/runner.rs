@@ -76,4 +76,10 @@ impl App {
     pub fn snapshot(&self, id: backup_model::RunId) -> Option<crate::Snapshot> {
         self.live().snapshot(id)
     }
+
+    /// Is notified when a run of this process begins or ends.
+    #[must_use]
+    pub fn runs_changed(&self) -> std::sync::Arc<tokio::sync::Notify> {
+        std::sync::Arc::clone(&self.live().changed)
+    }
 }

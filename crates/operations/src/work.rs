@@ -7,7 +7,7 @@ use crate::{App, OperationError};
 use backup_catalogue::Finish;
 use backup_engine::{BackupPlan, EngineError, Observer, Receipt, RestorePlan, VerifyDepth};
 use backup_model::{
-    ArchiveId, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, Schedule, format_duration, format_size,
+    ArchiveId, Manifest, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, Schedule, format_duration, format_size,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -166,6 +166,8 @@ impl App {
             return Err(OperationError::Conflict(format!("another program is at work on {}", schedule.name)));
         };
         let zone = schedule.timezone;
+        let last =
+            self.catalogue().archives(Some(schedule.name.as_str()), Some(1), 0).await?.into_iter().next().map(|r| r.manifest);
         let plan = BackupPlan {
             id: ArchiveId(new_uuid()),
             run: run.id,
@@ -180,6 +182,7 @@ impl App {
             timezone: zone.name().to_owned(),
             host: self.host().to_owned(),
             tool: format!("backupctl {}", crate::VERSION),
+            expected: last.as_ref().map(|m| (m.files, m.bytes)),
         };
         let clock = self.clone();
         let observer = Arc::clone(live);
@@ -211,14 +214,19 @@ impl App {
             stored: m.archive.size,
             warnings: 0,
         };
-        let warning = self.sanity(schedule, m.files, m.bytes).await?;
+        let warning = self.sanity(schedule, last.as_ref(), m.files, m.bytes).await?;
         Ok(Outcome { counts, warning, made: Some(receipt) })
     }
 
     /// A14: an empty source, or much less than last time, freezes retention until somebody confirms.
-    async fn sanity(&self, schedule: &Schedule, files: u64, bytes: u64) -> Result<Option<String>, OperationError> {
+    async fn sanity(
+        &self,
+        schedule: &Schedule,
+        last: Option<&Manifest>,
+        files: u64,
+        bytes: u64,
+    ) -> Result<Option<String>, OperationError> {
         let name = schedule.name.as_str();
-        let last = self.catalogue().archives(Some(name), Some(1), 0).await?.into_iter().next().map(|r| r.manifest);
         let reason = match last {
             _ if files == 0 => Some("the source holds no files".to_owned()),
             Some(m) if m.files >= 10 && files * 2 < m.files => {
@@ -243,6 +251,8 @@ impl App {
             paths: wish.paths,
             overwrite: overwrite(&wish.overwrite)?,
             dry_run: wish.dry_run,
+            max_entries: wish.max_entries,
+            max_bytes: wish.max_bytes,
         };
         let observer = Arc::clone(live);
         let report = blocking(move || backup_engine::restore(&plan, &*observer)).await?;

@@ -52,6 +52,10 @@ pub struct RestoreRequest {
     /// Only say what would be done.
     #[serde(default)]
     pub dry_run: bool,
+    /// The most entries to take from the archive; as many as its sidecar or index says if left out.
+    pub max_entries: Option<u64>,
+    /// The most bytes that it may unpack to; as many as its sidecar says if left out.
+    pub max_bytes: Option<u64>,
 }
 
 /// A verification.

@@ -60,10 +60,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
         Command::Cancel { run } => runs::cancel(&c, &run).await,
         Command::Verify { archive, all, deep } => runs::verify(&c, archive.as_deref(), all, deep).await,
         Command::Report => runs::report(&c).await,
-        Command::Restore { archive, to, in_place, path, overwrite, dry_run } => {
-            let _ = in_place;
-            restore::restore(&c, &archive, to.as_deref(), &path, overwrite, dry_run).await
-        }
+        Command::Restore(what) => restore::restore(&c, what).await,
         Command::Backups { name } => archives::backups(&c, name.as_deref()).await,
         Command::Browse { archive, path } => archives::browse(&c, &archive, path.as_deref()).await,
         Command::Diff { a, b } => archives::diff(&c, &a, &b).await,

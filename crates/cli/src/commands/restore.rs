@@ -1,7 +1,7 @@
 //! Restoring: always in this process, with the caller's rights; the report goes to the home.
 
 use super::Context;
-use crate::args::OverwriteArg;
+use crate::args::{OverwriteArg, RestoreArgs};
 use crate::connect;
 use crate::failure::Failure;
 use crate::output::{self, line};
@@ -13,35 +13,31 @@ use serde_json::json;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-pub(super) async fn restore(
-    c: &Context,
-    archive: &str,
-    to: Option<&Path>,
-    paths: &[PathBuf],
-    overwrite: OverwriteArg,
-    dry_run: bool,
-) -> Result<u8, Failure> {
+pub(super) async fn restore(c: &Context, what: RestoreArgs) -> Result<u8, Failure> {
+    let dry_run = what.dry_run;
     let home = c.find_home()?;
     let connection = connect::detached(home.check().is_ok().then_some(home)).await?;
     // Without --to the files go to where they came from.
-    let target = std::path::absolute(to.unwrap_or(Path::new("/")))?;
+    let target = std::path::absolute(what.to.as_deref().unwrap_or(Path::new("/")))?;
     let mut wish = RestoreRequest {
-        archive: archive.to_owned(),
+        archive: what.archive,
         target: target.to_str().ok_or_else(|| Failure::new(2, "the target's path must be UTF-8"))?.to_owned(),
         paths: Vec::new(),
         paths_b64: Vec::new(),
-        overwrite: match overwrite {
+        overwrite: match what.overwrite {
             OverwriteArg::Never => "never",
             OverwriteArg::Older => "older",
             OverwriteArg::Always => "always",
         }
         .to_owned(),
         dry_run,
+        max_entries: what.max_entries,
+        max_bytes: what.max_size,
     };
-    for path in paths {
+    for path in &what.path {
         match backup_wire::text_and_b64(path.as_os_str().as_bytes()) {
             (_, Some(b64)) => wish.paths_b64.push(b64),
             (text, None) => wish.paths.push(text),

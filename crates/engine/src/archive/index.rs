@@ -428,7 +428,7 @@ impl IndexReader {
         let mut cursor = Cursor(footer);
         self.compression = match cursor.bytes(1)?[0] {
             0 => Compression::None,
-            1 => Compression::Gzip(6),
+            1 => Compression::Gzip(5),
             2 => Compression::Zstd(3),
             _ => return None,
         };

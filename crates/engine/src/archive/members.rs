@@ -2,12 +2,13 @@
 //! (RFC 8878 §3.1) or nothing. Every member holds exactly [`MEMBER_SIZE`] bytes, the last perhaps less.
 
 use crate::error::EngineError;
+use crate::parallel::Buffer;
 use backup_model::Compression;
 use flate2::bufread::MultiGzDecoder;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Bytes of the tar stream in one member.
 pub(crate) const MEMBER_SIZE: usize = 1 << 20;
@@ -36,28 +37,35 @@ impl Packer {
         })
     }
 
-    pub(crate) fn pack(&mut self, input: Vec<u8>) -> io::Result<Vec<u8>> {
-        match self {
+    /// Packs one member. Without compression the two buffers change places.
+    pub(crate) fn pack(&mut self, input: &mut Buffer, out: &mut Buffer) -> io::Result<()> {
+        out.used = match self {
             Self::Gzip(packer) => {
-                let mut out = vec![0; packer.gzip_compress_bound(input.len())];
-                let n = packer.gzip_compress(&input, &mut out).map_err(|e| io::Error::other(e.to_string()))?;
-                out.truncate(n);
-                Ok(out)
+                let bound = packer.gzip_compress_bound(input.used);
+                packer.gzip_compress(input.bytes(), out.room(bound)).map_err(|e| io::Error::other(e.to_string()))?
             }
-            Self::Zstd(packer) => packer.compress(&input),
-            Self::None => Ok(input),
-        }
+            Self::Zstd(packer) => {
+                let bound = zstd::zstd_safe::compress_bound(input.used);
+                packer.compress_to_buffer(input.bytes(), out.room(bound))?
+            }
+            Self::None => {
+                std::mem::swap(input, out);
+                out.used
+            }
+        };
+        Ok(())
     }
 }
 
-enum Unpacker {
+/// Unpacks members, one at a time; each worker has its own.
+pub(crate) enum Unpacker {
     Gzip(libdeflater::Decompressor),
     Zstd(Box<zstd::bulk::Decompressor<'static>>),
     None,
 }
 
 impl Unpacker {
-    fn new(compression: Compression) -> io::Result<Self> {
+    pub(crate) fn new(compression: Compression) -> io::Result<Self> {
         Ok(match compression {
             Compression::Gzip(_) => Self::Gzip(libdeflater::Decompressor::new()),
             Compression::Zstd(_) => Self::Zstd(Box::new(zstd::bulk::Decompressor::new()?)),
@@ -66,30 +74,77 @@ impl Unpacker {
     }
 
     /// Unpacks one member; its checksum is checked.
-    fn unpack(&mut self, input: Vec<u8>) -> io::Result<Vec<u8>> {
+    pub(crate) fn unpack(&mut self, input: &[u8], out: &mut Buffer) -> io::Result<()> {
         let damaged = |e: String| io::Error::new(io::ErrorKind::InvalidData, e);
-        match self {
-            Self::Gzip(unpacker) => {
-                let mut out = vec![0; MEMBER_SIZE];
-                let n = unpacker.gzip_decompress(&input, &mut out).map_err(|e| damaged(e.to_string()))?;
-                out.truncate(n);
-                Ok(out)
+        let room = out.room(MEMBER_SIZE);
+        out.used = match self {
+            Self::Gzip(unpacker) => unpacker.gzip_decompress(input, room).map_err(|e| damaged(e.to_string()))?,
+            Self::Zstd(unpacker) => unpacker.decompress_to_buffer(input, room).map_err(|e| damaged(e.to_string()))?,
+            Self::None => {
+                let room = room.get_mut(..input.len()).ok_or_else(|| damaged("it is too long".into()))?;
+                room.copy_from_slice(input);
+                input.len()
             }
-            Self::Zstd(unpacker) => unpacker.decompress(&input, MEMBER_SIZE).map_err(|e| damaged(e.to_string())),
-            Self::None => Ok(input),
-        }
+        };
+        Ok(())
     }
+}
+
+/// Where the members of an archive lie in its file.
+pub(crate) struct MemberMap {
+    /// Where each begins; one more for the end.
+    starts: Vec<u64>,
+}
+
+impl MemberMap {
+    /// From the sizes that the index gives; they must fit the file.
+    pub(crate) fn new(path: &Path, file: &File, sizes: &[u32]) -> Result<Self, EngineError> {
+        let length = file.metadata().map_err(EngineError::io("look at", path))?.len();
+        let mut starts = Vec::with_capacity(sizes.len() + 1);
+        let mut end = 0;
+        starts.push(end);
+        for size in sizes {
+            // No codec makes a member much longer than its contents; more is a lie that costs memory.
+            if *size as usize > 2 * MEMBER_SIZE {
+                return Err(EngineError::damaged(path, "its index gives a member a size that no member has"));
+            }
+            end += u64::from(*size);
+            starts.push(end);
+        }
+        if end != length {
+            return Err(EngineError::damaged(path, format!("it has {length} bytes, the index says {end}")));
+        }
+        Ok(Self { starts })
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// Reads one member as it lies in the file.
+    pub(crate) fn read(&self, file: &File, member: usize, out: &mut Buffer) -> io::Result<()> {
+        let (Some(start), Some(end)) = (self.starts.get(member), self.starts.get(member + 1)) else {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the index points behind the end of the archive"));
+        };
+        out.used = (end - start) as usize;
+        let size = out.used;
+        file.read_exact_at(&mut out.room(size)[..size], *start)
+    }
+}
+
+/// What is said of a member that cannot be unpacked.
+pub(crate) fn damaged_member(member: usize, e: io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("member {member} is damaged: {e}"))
 }
 
 /// Reads the tar stream from any place in it, unpacking only the members that are needed.
 pub(crate) struct MemberReader {
     file: File,
-    path: PathBuf,
     unpacker: Unpacker,
-    /// Where each member begins in the file; one more for the end.
-    starts: Vec<u64>,
+    map: MemberMap,
     current: Option<usize>,
-    buffer: Vec<u8>,
+    packed: Buffer,
+    buffer: Buffer,
     at: usize,
 }
 
@@ -97,18 +152,9 @@ impl MemberReader {
     /// Opens an archive whose members have the sizes given.
     pub(crate) fn open(path: &Path, compression: Compression, sizes: &[u32]) -> Result<Self, EngineError> {
         let file = File::open(path).map_err(EngineError::io("open", path))?;
-        let length = file.metadata().map_err(EngineError::io("look at", path))?.len();
-        let mut starts = vec![0u64];
-        let mut end = 0;
-        for size in sizes {
-            end += u64::from(*size);
-            starts.push(end);
-        }
-        if end != length {
-            return Err(EngineError::damaged(path, format!("it has {length} bytes, the index says {end}")));
-        }
+        let map = MemberMap::new(path, &file, sizes)?;
         let unpacker = Unpacker::new(compression).map_err(EngineError::io("unpack", path))?;
-        Ok(Self { file, path: path.to_owned(), unpacker, starts, current: None, buffer: Vec::new(), at: 0 })
+        Ok(Self { file, unpacker, map, current: None, packed: Buffer::default(), buffer: Buffer::default(), at: 0 })
     }
 
     /// Moves to a place in the tar stream.
@@ -118,22 +164,15 @@ impl MemberReader {
             self.load(member)?;
         }
         self.at = (offset % MEMBER_SIZE as u64) as usize;
-        if self.at > self.buffer.len() {
+        if self.at > self.buffer.used {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the index points behind the end of the archive"));
         }
         Ok(())
     }
 
     fn load(&mut self, member: usize) -> io::Result<()> {
-        let (Some(start), Some(end)) = (self.starts.get(member), self.starts.get(member + 1)) else {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the index points behind the end of the archive"));
-        };
-        let mut packed = vec![0; (end - start) as usize];
-        self.file.read_exact_at(&mut packed, *start)?;
-        self.buffer = self
-            .unpacker
-            .unpack(packed)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: member {member} is damaged: {e}", self.path.display())))?;
+        self.map.read(&self.file, member, &mut self.packed)?;
+        self.unpacker.unpack(self.packed.bytes(), &mut self.buffer).map_err(|e| damaged_member(member, e))?;
         self.current = Some(member);
         self.at = 0;
         Ok(())
@@ -142,17 +181,26 @@ impl MemberReader {
 
 impl Read for MemberReader {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.buffer.len() {
+        let n = self.fill_buf()?.read(out)?;
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl BufRead for MemberReader {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        while self.at == self.buffer.used {
             let next = self.current.map_or(0, |m| m + 1);
-            if next + 1 >= self.starts.len() {
-                return Ok(0);
+            if next == self.map.count() {
+                break;
             }
             self.load(next)?;
         }
-        let n = out.len().min(self.buffer.len() - self.at);
-        out[..n].copy_from_slice(&self.buffer[self.at..self.at + n]);
+        Ok(&self.buffer.bytes()[self.at..])
+    }
+
+    fn consume(&mut self, n: usize) {
         self.at += n;
-        Ok(n)
     }
 }
 
@@ -176,9 +224,7 @@ impl<R: Read> Decoder<BufReader<R>> {
             Self::None(input)
         })
     }
-}
 
-impl<R: Read> Decoder<BufReader<R>> {
     /// The input; what was read of it ahead of need is dropped.
     pub(crate) fn into_input(self) -> R {
         match self {

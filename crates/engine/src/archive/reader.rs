@@ -4,7 +4,7 @@
 use super::EntryKind;
 use super::pax::{EntryHeader, Segment, padding};
 use crate::sys::Time;
-use std::io::{self, Read};
+use std::io::{self, BufRead};
 use tar::{EntryType, Header};
 
 /// No extended header of ours comes near this; a larger one is an attack.
@@ -125,30 +125,60 @@ impl Extended {
     }
 }
 
-impl<R: Read> TarReader<R> {
+impl<R: BufRead> TarReader<R> {
     pub(crate) fn new(input: R) -> Self {
         Self { input, position: 0, left: 0, fill: 0 }
     }
 
+    /// What is there of the stream, at most `limit` bytes and at least one.
+    fn some(&mut self, limit: u64) -> io::Result<&[u8]> {
+        let there = loop {
+            match self.input.fill_buf() {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+                Ok(there) => break there.len(),
+            }
+        };
+        if there == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in the middle of an entry"));
+        }
+        let n = (there as u64).min(limit) as usize;
+        Ok(&self.input.fill_buf()?[..n])
+    }
+
+    fn used(&mut self, n: usize) {
+        self.input.consume(n);
+        self.position += n as u64;
+    }
+
     fn take(&mut self, bytes: u64) -> io::Result<Vec<u8>> {
         let mut data = Vec::with_capacity((bytes as usize).min(1 << 20));
-        let n = (&mut self.input).take(bytes).read_to_end(&mut data)?;
-        self.position += n as u64;
-        if (n as u64) < bytes {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in the middle of an entry"));
+        while (data.len() as u64) < bytes {
+            let part = self.some(bytes - data.len() as u64)?;
+            data.extend_from_slice(part);
+            let n = part.len();
+            self.used(n);
         }
         Ok(data)
     }
 
+    fn block(&mut self) -> io::Result<[u8; 512]> {
+        let mut block = [0; 512];
+        let mut at = 0;
+        while at < 512 {
+            let part = self.some((512 - at) as u64)?;
+            block[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+            let n = part.len();
+            self.used(n);
+        }
+        Ok(block)
+    }
+
     fn skip(&mut self, mut bytes: u64) -> io::Result<()> {
-        let mut buffer = [0u8; 65536];
         while bytes > 0 {
-            let want = bytes.min(buffer.len() as u64) as usize;
-            let n = self.input.read(&mut buffer[..want])?;
-            if n == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in the middle of an entry"));
-            }
-            self.position += n as u64;
+            let n = self.some(bytes)?.len();
+            self.used(n);
             bytes -= n as u64;
         }
         Ok(())
@@ -161,7 +191,7 @@ impl<R: Read> TarReader<R> {
         let mut extended = Extended::default();
         let mut offset = self.position;
         loop {
-            let block = self.take(512)?;
+            let block = self.block()?;
             if block.iter().all(|b| *b == 0) {
                 return Ok(None);
             }
@@ -312,25 +342,29 @@ impl<R: Read> TarReader<R> {
         Ok((list, used))
     }
 
-    /// Reads data of the current entry; 0 at its end.
-    pub(crate) fn read_data(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let want = (out.len() as u64).min(self.left) as usize;
-        if want == 0 {
-            return Ok(0);
+    /// Data of the current entry as it lies in the buffer: at least one byte, none at its end. What is
+    /// made of it is told by [`TarReader::consume`].
+    pub(crate) fn data(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Ok(&[]);
         }
-        let n = self.input.read(&mut out[..want])?;
-        if n == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the archive ends in the middle of a file"));
-        }
-        self.position += n as u64;
+        self.some(self.left)
+    }
+
+    /// Goes on in the current entry's data.
+    pub(crate) fn consume(&mut self, n: usize) {
+        self.used(n);
         self.left -= n as u64;
-        Ok(n)
     }
 
     /// Reads to the end of the stream, so that checksums of all of it are checked.
     pub(crate) fn finish(mut self) -> io::Result<R> {
-        let mut buffer = [0u8; 65536];
-        while self.input.read(&mut buffer)? > 0 {}
-        Ok(self.input)
+        loop {
+            let n = self.input.fill_buf()?.len();
+            if n == 0 {
+                return Ok(self.input);
+            }
+            self.input.consume(n);
+        }
     }
 }

@@ -1,59 +1,111 @@
-//! Writes one entry after the other beneath the target: each file beside its place and then renamed,
-//! folder metadata when the folder's contents are complete.
+//! Takes entries in the archive's order and sees to it that each is put in its place: folders, links
+//! and large files at once, small files by several threads.
 
-use super::tree::{Blocked, NO_FOLLOW, Tree};
+use super::limits::{Limits, Space};
+use super::place::{PathSet, Placer};
+use super::tree::{Folder, Tree};
 use super::{Overwrite, RestorePlan, RestoreReport};
 use crate::archive::{ContentHash, EntryHeader, EntryKind, Segment, TarEntry, TarReader};
 use crate::error::EngineError;
-use crate::observer::{Observer, note, warning};
-use crate::sys;
+use crate::observer::{Observer, note};
+use crate::parallel::{Buffer, Pool, cores, lock};
 use backup_model::NoteLevel;
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat2};
-use nix::libc;
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmod, fchmodat, futimens, mknodat, utimensat};
-use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, geteuid, linkat, mkfifoat, symlinkat, unlinkat};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, BufRead};
 use std::os::unix::fs::FileExt;
-use xattr::FileExt as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::Scope;
 
-/// What became of an entry.
-pub(super) enum Outcome {
-    /// Written; a file with the hash of its contents.
-    Written(Option<[u8; 32]>),
-    /// There already, equal in kind, size and time.
-    Same,
-    /// Left as it was.
-    Left,
+/// Files up to this size are handed to the threads.
+const SMALL: u64 = 128 * 1024;
+/// Files that wait for one thread.
+const QUEUE: usize = 32;
+
+/// A small file on its way to its place.
+struct Job {
+    folder: Arc<Folder>,
+    name: Vec<u8>,
+    header: EntryHeader,
+    expected: Option<[u8; 32]>,
+    data: Buffer,
 }
 
-/// What a folder gets when it is complete.
-pub(super) struct FolderMeta {
-    header: EntryHeader,
+/// How many files are under way, and the first thing that went wrong.
+#[derive(Default)]
+struct UnderWay {
+    count: Mutex<usize>,
+    changed: Condvar,
+    failed: Mutex<Option<EngineError>>,
+    stop: AtomicBool,
+}
+
+impl UnderWay {
+    fn done(&self, result: Result<(), EngineError>) {
+        if let Err(e) = result {
+            lock(&self.failed).get_or_insert(e);
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        *lock(&self.count) -= 1;
+        self.changed.notify_all();
+    }
+
+    fn failure(&self) -> Result<(), EngineError> {
+        if self.stop.load(Ordering::Relaxed) {
+            lock(&self.failed).take().map_or(Err(EngineError::Cancelled), Err)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Waits until every file is in its place.
+    fn wait(&self) -> Result<(), EngineError> {
+        let mut count = lock(&self.count);
+        while *count > 0 {
+            count = self.changed.wait(count).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        drop(count);
+        self.failure()
+    }
+}
+
+/// What a restore needs for all its threads; lives as long as they.
+pub(super) struct Base<'a> {
+    placer: Placer<'a>,
+    under_way: UnderWay,
+}
+
+impl<'a> Base<'a> {
+    pub(super) fn new(plan: &'a RestorePlan, observer: &'a dyn Observer) -> Self {
+        let placer = Placer {
+            plan,
+            observer,
+            root: nix::unistd::geteuid().is_root(),
+            report: Mutex::default(),
+            left: Mutex::default(),
+            written: Mutex::new(PathSet::default()),
+            space: Space::default(),
+            compared: AtomicU64::new(0),
+        };
+        Self { placer, under_way: UnderWay::default() }
+    }
 }
 
 pub(super) struct Extractor<'a> {
-    pub(super) observer: &'a dyn Observer,
-    pub(super) report: RestoreReport,
+    base: &'a Base<'a>,
     plan: &'a RestorePlan,
-    tree: Option<Tree<FolderMeta>>,
-    root: bool,
-    done_bytes: u64,
-    /// Reused from file to file.
-    buffer: Vec<u8>,
-    /// Paths that were not written, so that no hard link is made to what stands there.
-    left: HashSet<Vec<u8>>,
+    pub(super) observer: &'a dyn Observer,
+    limits: Limits,
+    entries: u64,
+    tree: Option<Tree>,
+    queues: Vec<SyncSender<Job>>,
+    pool: Pool,
     /// Files written under another name than the one that links know.
     moved: HashMap<Vec<u8>, Vec<u8>>,
-    /// Paths written by a partial restore.
-    written: HashSet<Vec<u8>>,
 }
-
-const PART: &[u8] = b".backupctl-restore.part";
 
 fn components(path: &[u8]) -> Option<Vec<&[u8]>> {
     if path.first() == Some(&b'/') {
@@ -63,31 +115,52 @@ fn components(path: &[u8]) -> Option<Vec<&[u8]>> {
     if parts.iter().any(|p| *p == b".." || p.contains(&0) || p.len() > 255) { None } else { Some(parts) }
 }
 
+fn work(base: &Base<'_>, queue: &Receiver<Job>, pool: &Pool) {
+    while let Ok(job) = queue.recv() {
+        let Job { folder, name, header, expected, data } = job;
+        let result = if base.under_way.stop.load(Ordering::Relaxed) {
+            Ok(())
+        } else {
+            base.placer.small_file(&folder, &name, &header, expected, data.bytes())
+        };
+        base.placer.release(folder);
+        pool.give(data);
+        base.under_way.done(result);
+    }
+}
+
 impl<'a> Extractor<'a> {
-    pub(super) fn open(plan: &'a RestorePlan, observer: &'a dyn Observer) -> Result<Self, EngineError> {
+    /// Opens the target and starts the threads.
+    pub(super) fn open<'scope>(base: &'a Base<'a>, limits: Limits, scope: &'scope Scope<'scope, '_>) -> Result<Self, EngineError>
+    where
+        'a: 'scope,
+    {
+        let plan = base.placer.plan;
+        let mut queues = Vec::new();
+        let pool = Pool::default();
         let tree = if plan.dry_run {
             Tree::open(&plan.target).ok()
         } else {
             std::fs::create_dir_all(&plan.target).map_err(EngineError::io("make the folder", &plan.target))?;
             let tree = Tree::open(&plan.target).map_err(|e| EngineError::io("open the folder", &plan.target)(e.into()))?;
+            for n in 0..cores().min(8) {
+                let (queue, jobs) = sync_channel(QUEUE);
+                let pool = pool.clone();
+                let thread = std::thread::Builder::new().name(format!("restore {n}"));
+                thread
+                    .spawn_scoped(scope, move || work(base, &jobs, &pool))
+                    .map_err(EngineError::io("start restoring to", &plan.target))?;
+                queues.push(queue);
+            }
             Some(tree)
         };
-        Ok(Self {
-            observer,
-            report: RestoreReport::default(),
-            plan,
-            tree,
-            root: geteuid().is_root(),
-            done_bytes: 0,
-            buffer: Vec::new(),
-            left: HashSet::new(),
-            moved: HashMap::new(),
-            written: HashSet::new(),
-        })
+        let observer = base.placer.observer;
+        Ok(Self { base, plan, observer, limits, entries: 0, tree, queues, pool, moved: HashMap::new() })
     }
 
-    pub(super) fn has_written(&self, path: &[u8]) -> bool {
-        self.written.contains(path) || self.moved.contains_key(path)
+    pub(super) fn has_written(&self, path: &[u8]) -> Result<bool, EngineError> {
+        self.base.under_way.wait()?;
+        Ok(lock(&self.base.placer.written).contains(path) || self.moved.contains_key(path))
     }
 
     /// Notes that a file stands under another of its names.
@@ -102,16 +175,24 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// Restores one entry whose data comes from `tar`.
-    pub(super) fn entry<R: Read>(
+    /// Counts an entry that was read, whether it is restored or not.
+    pub(super) fn count(&mut self, archive: &Path, position: u64) -> Result<(), EngineError> {
+        self.entries += 1;
+        self.limits.check(archive, self.entries, position)
+    }
+
+    /// Restores one entry whose data comes from `tar`. `expected` is the hash that the index gives.
+    pub(super) fn entry<R: BufRead>(
         &mut self,
         entry: &TarEntry,
         tar: &mut TarReader<R>,
+        expected: Option<[u8; 32]>,
         failed: &dyn Fn(io::Error) -> EngineError,
-    ) -> Result<Outcome, EngineError> {
+    ) -> Result<(), EngineError> {
         if self.observer.cancelled() {
             return Err(EngineError::Cancelled);
         }
+        self.base.under_way.failure()?;
         let header = &entry.header;
         let Some(names) = components(&header.path) else {
             return Err(self.refused(&header.path, "would lead out of the target"));
@@ -122,198 +203,137 @@ impl<'a> Extractor<'a> {
         }
         let Some((name, parents)) = names.split_last() else {
             // The root of a file system: it is the target itself, whose own metadata stays.
-            return Ok(Outcome::Left);
+            return Ok(());
         };
         if self.plan.dry_run {
             self.dry(header, kind, parents, name);
-            return Ok(Outcome::Left);
+            return Ok(());
         }
-        let replace = self.plan.overwrite == Overwrite::Always;
-        let Some(mut tree) = self.tree.take() else { return Ok(Outcome::Left) };
-        let outcome = (|| {
-            if let Err(e) = tree.enter(parents, replace, |dir, meta| self.complete(dir, &meta)) {
-                self.blocked(&header.path, e)?;
-                return Ok(Outcome::Left);
-            }
-            if kind == EntryKind::Folder {
-                return match tree.enter_folder(name, replace, FolderMeta { header: header.clone() }) {
-                    Ok(()) => {
-                        self.report.folders += 1;
-                        Ok(Outcome::Written(None))
-                    }
-                    Err(e) => self.blocked(&header.path, e),
-                };
-            }
-            let dir = match tree.enter(parents, replace, |_, _| {}) {
-                Ok(dir) => dir.try_clone_to_owned().map_err(EngineError::io("open a folder of", &self.plan.target))?,
-                Err(e) => return self.blocked(&header.path, e),
-            };
-            match sys::stat_at(&dir, name) {
-                Ok(there) => {
-                    if let Some(outcome) = self.keeps(header, kind, &there) {
-                        return Ok(outcome);
-                    }
-                }
-                Err(Errno::ENOENT) => {}
-                Err(e) => return self.blocked(&header.path, e.into()),
-            }
-            let written = match kind {
-                EntryKind::File => self.file(dir.as_fd(), name, entry, tar, failed)?,
-                EntryKind::HardLink => self.hard_link(&tree, dir.as_fd(), name, header)?,
-                _ => self.special(dir.as_fd(), name, header, kind)?,
-            };
-            if matches!(written, Outcome::Written(_)) && !self.plan.paths.is_empty() {
-                self.written.insert(header.path.clone());
-            }
-            Ok(written)
-        })();
+        let Some(mut tree) = self.tree.take() else { return Ok(()) };
+        let done = self.place(&mut tree, entry, kind, parents, name, tar, expected, failed);
         self.tree = Some(tree);
-        if matches!(outcome, Ok(Outcome::Left)) {
-            self.left.insert(header.path.clone());
+        done
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one entry, its place, and where its data comes from")]
+    fn place<R: BufRead>(
+        &mut self,
+        tree: &mut Tree,
+        entry: &TarEntry,
+        kind: EntryKind,
+        parents: &[&[u8]],
+        name: &[u8],
+        tar: &mut TarReader<R>,
+        expected: Option<[u8; 32]>,
+        failed: &dyn Fn(io::Error) -> EngineError,
+    ) -> Result<(), EngineError> {
+        let placer = &self.base.placer;
+        let header = &entry.header;
+        let replace = self.plan.overwrite == Overwrite::Always;
+        let folder = match tree.enter(parents, replace, |left| placer.release(left)) {
+            Ok(folder) => folder,
+            Err(blocked) => return placer.blocked(&header.path, blocked),
+        };
+        if kind != EntryKind::File {
+            placer.space.took(&folder.dir, &self.plan.target, 0, 1)?;
         }
-        outcome
+        if kind == EntryKind::Folder {
+            match tree.enter_folder(name, replace, header.clone()) {
+                Ok(()) => lock(&placer.report).folders += 1,
+                Err(blocked) => placer.blocked(&header.path, blocked)?,
+            }
+            placer.release(folder);
+            return Ok(());
+        }
+        if kind == EntryKind::File && header.sparse.is_none() && entry.stored <= SMALL {
+            return self.hand_over(folder, name, entry, tar, expected, failed);
+        }
+        let done = if kind == EntryKind::HardLink {
+            self.hard_link(tree, &folder, name, header)
+        } else if !placer.free(&folder.dir, name, header, kind)? {
+            Ok(())
+        } else if kind == EntryKind::File {
+            placer.file(&folder, name, header, expected, |file| self.contents(&folder, file, entry, tar, failed))
+        } else {
+            placer.special(&folder, name, header, kind)
+        };
+        placer.release(folder);
+        done
+    }
+
+    /// Gives a small file to a thread: always the same one for the same path, so that of two entries
+    /// with one name the later stays the later.
+    fn hand_over<R: BufRead>(
+        &mut self,
+        folder: Arc<Folder>,
+        name: &[u8],
+        entry: &TarEntry,
+        tar: &mut TarReader<R>,
+        expected: Option<[u8; 32]>,
+        failed: &dyn Fn(io::Error) -> EngineError,
+    ) -> Result<(), EngineError> {
+        let mut data = self.pool.take();
+        let size = entry.stored as usize;
+        let mut at = 0;
+        while at < size {
+            let part = tar.data().map_err(failed)?;
+            let n = part.len();
+            data.room(size)[at..at + n].copy_from_slice(part);
+            tar.consume(n);
+            at += n;
+        }
+        data.used = size;
+        let path = &entry.header.path;
+        let hash = path.iter().fold(0usize, |h, b| h.wrapping_mul(31).wrapping_add(usize::from(*b)));
+        *lock(&self.base.under_way.count) += 1;
+        let job = Job { folder, name: name.to_vec(), header: entry.header.clone(), expected, data };
+        if self.queues[hash % self.queues.len()].send(job).is_err() {
+            let stopped = io::Error::other("a thread stopped early");
+            self.base.under_way.done(Err(EngineError::io("write beneath", &self.plan.target)(stopped)));
+        }
+        Ok(())
     }
 
     /// A dry run says of each entry what would become of it, by counting.
-    fn dry(&mut self, header: &EntryHeader, kind: EntryKind, parents: &[&[u8]], name: &[u8]) {
-        let there = self.tree.as_ref().and_then(|t| t.find(parents).ok()).and_then(|dir| sys::stat_at(&dir, name).ok());
+    fn dry(&self, header: &EntryHeader, kind: EntryKind, parents: &[&[u8]], name: &[u8]) {
+        let placer = &self.base.placer;
+        let there = self.tree.as_ref().and_then(|t| t.find(parents).ok()).and_then(|dir| crate::sys::stat_at(&dir, name).ok());
         if kind != EntryKind::Folder
             && let Some(there) = there
-            && self.keeps(header, kind, &there).is_some()
+            && placer.keeps(header, kind, &there)
         {
             return;
         }
         self.observer.note(note(NoteLevel::Info, &header.path, "would be restored"));
+        let mut report = lock(&placer.report);
         match kind {
             EntryKind::File | EntryKind::HardLink => {
-                self.report.files += 1;
-                self.report.bytes += header.size;
+                report.files += 1;
+                report.bytes += header.size;
             }
-            EntryKind::Folder => self.report.folders += 1,
-            _ => self.report.others += 1,
+            EntryKind::Folder => report.folders += 1,
+            _ => report.others += 1,
         }
     }
 
-    /// Why what stands in the place stays, if it does; says so unless it is the same.
-    fn keeps(&mut self, header: &EntryHeader, kind: EntryKind, there: &FileStat) -> Option<Outcome> {
-        let format = there.st_mode & libc::S_IFMT;
-        let same_kind = match kind {
-            EntryKind::File => {
-                format == libc::S_IFREG && there.st_size as u64 == header.size && sys::mtime(there) == header.mtime
-            }
-            EntryKind::HardLink => format == libc::S_IFREG && there.st_nlink > 1 && sys::mtime(there) == header.mtime,
-            EntryKind::Symlink => format == libc::S_IFLNK && sys::mtime(there) == header.mtime,
-            EntryKind::Fifo => format == libc::S_IFIFO,
-            EntryKind::CharDevice => format == libc::S_IFCHR,
-            EntryKind::BlockDevice => format == libc::S_IFBLK,
-            EntryKind::Folder | EntryKind::Socket => format == libc::S_IFDIR,
-        };
-        if self.plan.overwrite == Overwrite::Always {
-            if format == libc::S_IFDIR {
-                self.report.left += 1;
-                self.observer
-                    .note(warning(&header.path, "left out: a folder stands in its place; move it away and restore again"));
-                return Some(Outcome::Left);
-            }
-            return None;
-        }
-        if same_kind {
-            self.report.unchanged += 1;
-            return Some(Outcome::Same);
-        }
-        if self.plan.overwrite == Overwrite::Older && format != libc::S_IFDIR && sys::mtime(there) < header.mtime {
-            return None;
-        }
-        self.report.left += 1;
-        let why = match self.plan.overwrite {
-            Overwrite::Older => "left as it is: what stands there is not older",
-            _ => "left as it is: something else stands there (--overwrite always replaces it)",
-        };
-        self.observer.note(warning(&header.path, why));
-        Some(Outcome::Left)
-    }
-
-    fn blocked(&mut self, path: &[u8], blocked: Blocked) -> Result<Outcome, EngineError> {
-        match blocked {
-            Blocked::Sys(e @ (Errno::ENOSPC | Errno::EDQUOT | Errno::EROFS | Errno::EIO)) => {
-                Err(EngineError::io("write beneath", &self.plan.target)(e.into()))
-            }
-            Blocked::Sys(e) => {
-                self.report.left += 1;
-                self.observer.note(warning(path, format!("cannot be restored: {}", e.desc())));
-                Ok(Outcome::Left)
-            }
-            Blocked::Taken => {
-                self.report.left += 1;
-                self.observer.note(warning(path, "cannot be restored: something that is no folder stands in the place of its folder (--overwrite always replaces it)"));
-                Ok(Outcome::Left)
-            }
-        }
-    }
-
-    /// A name for the file while it is written; what an earlier restore left there is removed.
-    fn part_name(dir: BorrowedFd<'_>) -> Result<&'static [u8], Errno> {
-        match unlinkat(dir, PART, UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => Ok(PART),
-            Err(e) => Err(e),
-        }
-    }
-
-    fn put_in_place(&self, dir: BorrowedFd<'_>, name: &[u8]) -> Result<(), Errno> {
-        let flags = if self.plan.overwrite == Overwrite::Never { RenameFlags::RENAME_NOREPLACE } else { RenameFlags::empty() };
-        match renameat2(dir, PART, dir, name, flags) {
-            Err(Errno::EINVAL) => renameat2(dir, PART, dir, name, RenameFlags::empty()),
-            other => other,
-        }
-        .inspect_err(|_| {
-            let _ = unlinkat(dir, PART, UnlinkatFlags::NoRemoveDir);
-        })
-    }
-
-    fn file<R: Read>(
-        &mut self,
-        dir: BorrowedFd<'_>,
-        name: &[u8],
-        entry: &TarEntry,
-        tar: &mut TarReader<R>,
-        failed: &dyn Fn(io::Error) -> EngineError,
-    ) -> Result<Outcome, EngineError> {
-        let header = &entry.header;
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let opened = Self::part_name(dir).and_then(|part| openat(dir, part, flags, Mode::from_bits_truncate(0o600)));
-        let file = match opened {
-            Ok(fd) => File::from(fd),
-            Err(e) => return self.blocked(&header.path, e.into()),
-        };
-        let result = self.contents(&file, entry, tar, failed).and_then(|digest| {
-            self.metadata(&file, header);
-            self.put_in_place(dir, name)
-                .map_err(|e| EngineError::io("write beneath", &self.plan.target)(e.into()))
-                .map(|()| digest)
-        });
-        let digest = result.inspect_err(|_| {
-            let _ = unlinkat(dir, PART, UnlinkatFlags::NoRemoveDir);
-        })?;
-        self.report.files += 1;
-        self.report.bytes += header.size;
-        self.done_bytes += header.size;
-        self.observer.progress(self.report.files, self.done_bytes, 0, &header.path);
-        Ok(Outcome::Written(Some(digest)))
-    }
-
-    fn contents<R: Read>(
-        &mut self,
+    /// Writes the contents of a large file and answers their hash.
+    fn contents<R: BufRead>(
+        &self,
+        folder: &Folder,
         file: &File,
         entry: &TarEntry,
         tar: &mut TarReader<R>,
         failed: &dyn Fn(io::Error) -> EngineError,
     ) -> Result<[u8; 32], EngineError> {
         let header = &entry.header;
-        let write_error = |e: io::Error| EngineError::io("write beneath", &self.plan.target)(e);
+        let placer = &self.base.placer;
+        let (files, bytes) = {
+            let report = lock(&placer.report);
+            (report.files, report.bytes)
+        };
         let whole = [Segment { offset: 0, length: entry.stored }];
         let mut hash = ContentHash::new(header.sparse.is_some());
-        let mut buffer = std::mem::take(&mut self.buffer);
-        buffer.resize(256 * 1024, 0);
+        placer.space.took(&folder.dir, &self.plan.target, 0, 1)?;
         for segment in header.sparse.as_deref().unwrap_or(&whole) {
             hash.segment(*segment);
             let mut at = segment.offset;
@@ -322,197 +342,73 @@ impl<'a> Extractor<'a> {
                 if self.observer.cancelled() {
                     return Err(EngineError::Cancelled);
                 }
-                let want = (end - at).min(buffer.len() as u64) as usize;
-                let n = tar.read_data(&mut buffer[..want]).map_err(failed)?;
+                let data = tar.data().map_err(failed)?;
+                let n = (data.len() as u64).min(end - at) as usize;
                 if n == 0 {
                     return Err(EngineError::damaged(&self.plan.archive, "a file ends early"));
                 }
-                hash.hasher.update(&buffer[..n]);
-                file.write_all_at(&buffer[..n], at).map_err(write_error)?;
+                hash.hasher.update(&data[..n]);
+                file.write_all_at(&data[..n], at).map_err(|e| placer.write_error(e))?;
+                tar.consume(n);
                 at += n as u64;
-                self.observer.progress(self.report.files, self.done_bytes + at, 0, &header.path);
+                placer.space.took(&folder.dir, &self.plan.target, n as u64, 0)?;
+                self.observer.progress(files, bytes + at, 0, &header.path);
             }
         }
         if header.sparse.is_some() {
-            file.set_len(header.size).map_err(write_error)?;
+            file.set_len(header.size).map_err(|e| placer.write_error(e))?;
         }
-        self.buffer = buffer;
         Ok(hash.finish(header.size))
     }
 
-    fn wrong(&self, path: &[u8], what: &str, error: impl std::fmt::Display) {
-        self.observer.note(warning(path, format!("its {what} cannot be restored: {error}")));
-    }
-
-    /// Owner, extended attributes, mode and times of an open file or folder, in the order in which
-    /// one does not undo the other.
-    fn metadata(&mut self, file: &File, header: &EntryHeader) {
-        let owned = if self.root {
-            match fchown(file, Some(Uid::from_raw(header.uid)), Some(Gid::from_raw(header.gid))) {
-                Ok(()) => true,
-                Err(e) => {
-                    self.wrong(&header.path, "owner", e.desc());
-                    false
-                }
-            }
-        } else {
-            self.owner_kept(file.as_fd(), header)
-        };
-        for (name, value) in &header.xattrs {
-            let name = std::os::unix::ffi::OsStrExt::from_bytes(name.as_slice());
-            if let Err(e) = file.set_xattr::<&std::ffi::OsStr>(name, value) {
-                self.xattr_trouble(header, name, &e);
-            }
+    fn hard_link(&self, tree: &Tree, folder: &Folder, name: &[u8], header: &EntryHeader) -> Result<(), EngineError> {
+        let placer = &self.base.placer;
+        // The file that it names may still be under way.
+        self.base.under_way.wait()?;
+        if lock(&placer.left).contains(&header.link) {
+            placer.leave(&header.path, "left out: the file that it is a further name of was left as it is");
+            return Ok(());
         }
-        // Without its owner a file must not run with another's rights.
-        let mode = if owned { header.mode } else { header.mode & 0o1777 };
-        if let Err(e) = fchmod(file, Mode::from_bits_truncate(mode)) {
-            self.wrong(&header.path, "mode", e.desc());
+        if !placer.free(&folder.dir, name, header, EntryKind::HardLink)? {
+            return Ok(());
         }
-        let time = TimeSpec::new(header.mtime.sec, i64::from(header.mtime.nsec));
-        if let Err(e) = futimens(file, &time, &time) {
-            self.wrong(&header.path, "time", e.desc());
-        }
-    }
-
-    /// Only root gives files away; for others it counts whether the owner is right anyway.
-    fn owner_kept(&mut self, file: BorrowedFd<'_>, header: &EntryHeader) -> bool {
-        let group = sys::stat_fd(file).is_ok_and(|s| s.st_gid != header.gid)
-            && fchown(file, None, Some(Gid::from_raw(header.gid))).is_ok();
-        let kept = sys::stat_fd(file).is_ok_and(|s| s.st_uid == header.uid && (group || s.st_gid == header.gid));
-        if !kept {
-            self.report.owners += 1;
-        }
-        kept
-    }
-
-    fn xattr_trouble(&self, header: &EntryHeader, name: &std::ffi::OsStr, e: &io::Error) {
-        let name = name.to_string_lossy();
-        // Only root may set these; a restore by anybody else cannot keep them and says so once each.
-        self.observer.note(warning(&header.path, format!("its extended attribute {name} cannot be restored: {e}")));
-    }
-
-    fn complete(&mut self, dir: BorrowedFd<'_>, meta: &FolderMeta) {
-        match dir.try_clone_to_owned() {
-            Ok(fd) => self.metadata(&File::from(fd), &meta.header),
-            Err(e) => self.wrong(&meta.header.path, "metadata", e),
-        }
-    }
-
-    fn hard_link(
-        &mut self,
-        tree: &Tree<FolderMeta>,
-        dir: BorrowedFd<'_>,
-        name: &[u8],
-        header: &EntryHeader,
-    ) -> Result<Outcome, EngineError> {
-        if self.left.contains(&header.link) {
-            self.report.left += 1;
-            self.observer.note(warning(&header.path, "left out: the file that it is a further name of was left as it is"));
-            return Ok(Outcome::Left);
-        }
-        let target = self.moved.get(&header.link).unwrap_or(&header.link).clone();
-        let Some(parts) = components(&target) else {
+        let target = self.moved.get(&header.link).unwrap_or(&header.link);
+        let Some(parts) = components(target) else {
             return Err(self.refused(&header.path, "is a hard link that leads out of the target"));
         };
         let Some((last, folders)) = parts.split_last() else {
             return Err(self.refused(&header.path, "is a hard link to nothing"));
         };
-        let linked = tree.find(folders).and_then(|from| {
-            let there = sys::stat_at(&from, last)?;
-            if sys::stat_at(dir, name).is_ok_and(|s| (s.st_dev, s.st_ino) == (there.st_dev, there.st_ino)) {
-                return Ok(());
-            }
-            Self::part_name(dir)?;
-            linkat(from, *last, dir, PART, NO_FOLLOW)?;
-            self.put_in_place(dir, name)
-        });
-        match linked {
-            Ok(()) => {
-                self.report.files += 1;
-                Ok(Outcome::Written(None))
-            }
-            Err(e) => self.blocked(&header.path, e.into()),
-        }
+        placer.hard_link(tree.find(folders), last, folder, name, header)
     }
 
-    /// Links, fifos and devices.
-    fn special(
-        &mut self,
-        dir: BorrowedFd<'_>,
-        name: &[u8],
-        header: &EntryHeader,
-        kind: EntryKind,
-    ) -> Result<Outcome, EngineError> {
-        let device = || libc::makedev(header.device.0, header.device.1);
-        let mode = Mode::from_bits_truncate(0o600);
-        let made = Self::part_name(dir).and_then(|part| match kind {
-            EntryKind::Symlink => symlinkat(header.link.as_slice(), dir, part),
-            EntryKind::Fifo => mkfifoat(dir, part, mode),
-            EntryKind::CharDevice => mknodat(dir, part, SFlag::S_IFCHR, mode, device()),
-            EntryKind::BlockDevice => mknodat(dir, part, SFlag::S_IFBLK, mode, device()),
-            _ => Err(Errno::EINVAL),
-        });
-        if let Err(e) = made {
-            return self.blocked(&header.path, e.into());
-        }
-        let (uid, gid) = (Uid::from_raw(header.uid), Gid::from_raw(header.gid));
-        if self.root {
-            if let Err(e) = fchownat(dir, PART, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW) {
-                self.wrong(&header.path, "owner", e.desc());
-            }
-        } else if sys::stat_at(dir, PART).is_ok_and(|s| s.st_uid != header.uid) {
-            self.report.owners += 1;
-        }
-        let path = sys::proc_path(dir, PART);
-        for (key, value) in &header.xattrs {
-            let key: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(key.as_slice());
-            if let Err(e) = xattr::set(&path, key, value) {
-                self.xattr_trouble(header, key, &e);
+    /// Waits for the threads, completes the folders and answers what was done.
+    pub(super) fn finish(mut self, proven: bool) -> Result<RestoreReport, EngineError> {
+        let placer = &self.base.placer;
+        self.base.under_way.wait()?;
+        if let Some(mut tree) = self.tree.take() {
+            tree.leave(|folder| placer.release(folder));
+            if !self.plan.dry_run {
+                // Restored means on the disk.
+                nix::unistd::syncfs(tree.root()).map_err(|e| EngineError::io("sync", &self.plan.target)(e.into()))?;
             }
         }
-        if kind != EntryKind::Symlink {
-            // By a handle of the node itself: its name might be a link by now.
-            let node = openat(dir, PART, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty());
-            let changed = node.and_then(|node| {
-                let itself = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&node));
-                let mode = Mode::from_bits_truncate(header.mode & 0o1777);
-                fchmodat(nix::fcntl::AT_FDCWD, itself.as_str(), mode, FchmodatFlags::FollowSymlink)
-            });
-            if let Err(e) = changed {
-                self.wrong(&header.path, "mode", e.desc());
-            }
-        }
-        let time = TimeSpec::new(header.mtime.sec, i64::from(header.mtime.nsec));
-        if let Err(e) = utimensat(dir, PART, &time, &time, UtimensatFlags::NoFollowSymlink) {
-            self.wrong(&header.path, "time", e.desc());
-        }
-        match self.put_in_place(dir, name) {
-            Ok(()) => {
-                self.report.others += 1;
-                Ok(Outcome::Written(None))
-            }
-            Err(e) => self.blocked(&header.path, e.into()),
-        }
-    }
-
-    /// Completes the folders and answers what was done.
-    pub(super) fn finish(mut self) -> Result<RestoreReport, EngineError> {
-        if let Some(tree) = self.tree.take() {
-            tree.leave(|dir, meta| self.complete(dir, &meta));
-        }
-        if !self.plan.dry_run {
-            // Restored means on the disk.
-            let target = File::open(&self.plan.target).map_err(EngineError::io("open", &self.plan.target))?;
-            nix::unistd::syncfs(&target).map_err(|e| EngineError::io("sync", &self.plan.target)(e.into()))?;
-        }
-        if self.report.owners > 0 {
+        let mut report = std::mem::take(&mut *lock(&placer.report));
+        report.proven = proven || placer.compared.load(Ordering::Relaxed) > 0;
+        if report.owners > 0 {
             self.observer.note(note(
                 NoteLevel::Info,
                 b".",
-                format!("{} entries keep you as their owner: only root can give files to others", self.report.owners),
+                format!("{} entries keep you as their owner: only root can give files to others", report.owners),
             ));
         }
-        Ok(self.report)
+        Ok(report)
+    }
+}
+
+impl Drop for Extractor<'_> {
+    fn drop(&mut self) {
+        // Given up: what still waits need not be written.
+        self.base.under_way.stop.store(true, Ordering::Relaxed);
     }
 }

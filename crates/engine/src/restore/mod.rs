@@ -1,17 +1,18 @@
 //! Brings files back: whole archives by reading them once, parts by reading only their members.
 
 mod extract;
+mod limits;
+mod place;
 mod tree;
 
-use crate::archive::{Decoder, Entry, EntryKind, IndexReader, MemberReader, TarEntry, TarReader};
+use crate::archive::{Entry, EntryKind, IndexReader, MemberReader, Stream, Sums, TarEntry, TarReader};
 use crate::error::EngineError;
 use crate::observer::Observer;
-use crate::store::{hex, index_path, read_manifest};
+use crate::store::{index_path, read_manifest};
 use backup_model::{Manifest, is_beneath};
-use extract::{Extractor, Outcome};
-use sha2::{Digest, Sha256};
-use std::fs::File;
-use std::io::{self, Read};
+use extract::{Base, Extractor};
+use limits::Limits;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// What to do where a file exists already.
@@ -39,6 +40,12 @@ pub struct RestorePlan {
     pub overwrite: Overwrite,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// The most entries that are taken from the archive; `None` is as many as its sidecar or index says, or
+    /// a million if it has neither.
+    pub max_entries: Option<u64>,
+    /// The most bytes that it may unpack to; `None` is as many as its sidecar says, or 200 times its size
+    /// and a GiB if it has none.
+    pub max_bytes: Option<u64>,
 }
 
 /// What a restore did.
@@ -62,22 +69,6 @@ pub struct RestoreReport {
     pub proven: bool,
 }
 
-/// Reads and hashes on the way.
-struct Hashing<R> {
-    inner: R,
-    hash: Sha256,
-    count: u64,
-}
-
-impl<R: Read> Read for Hashing<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let n = self.inner.read(out)?;
-        self.hash.update(&out[..n]);
-        self.count += n as u64;
-        Ok(n)
-    }
-}
-
 /// Restores from an archive. Only the archive is needed; with its index a part is read without the
 /// rest, with its sidecar all of it is proven.
 ///
@@ -85,8 +76,9 @@ impl<R: Read> Read for Hashing<R> {
 /// The archive is damaged, asks for something that is refused, does not hold what was asked for, or
 /// the target cannot be written to. What was restored by then stays; running it again goes on.
 pub fn restore(plan: &RestorePlan, observer: &dyn Observer) -> Result<RestoreReport, EngineError> {
-    let file = File::open(&plan.archive).map_err(EngineError::io("open the archive", &plan.archive))?;
-    if let Some(Ok(manifest)) = read_manifest(&plan.archive).transpose() {
+    let size = plan.archive.metadata().map_err(EngineError::io("open the archive", &plan.archive))?.len();
+    let manifest = read_manifest(&plan.archive).ok().flatten();
+    if let Some(manifest) = &manifest {
         observer.expect(manifest.files, manifest.bytes);
         if manifest.kind != backup_model::Kind::Full {
             return Err(EngineError::Refused {
@@ -96,15 +88,21 @@ pub fn restore(plan: &RestorePlan, observer: &dyn Observer) -> Result<RestoreRep
             });
         }
     }
-    let mut extractor = Extractor::open(plan, observer)?;
     let index = index_path(&plan.archive);
-    if !plan.paths.is_empty() && index.exists() {
-        let reader = IndexReader::open(&index)?;
-        part(plan, &reader, &mut extractor)?;
-    } else {
-        whole(plan, file, &mut extractor)?;
-    }
-    extractor.finish()
+    let index = if index.exists() { Some(IndexReader::open(&index)?) } else { None };
+    let limits = Limits::new(plan, size, manifest.as_ref(), index.as_ref());
+    let base = Base::new(plan, observer);
+    std::thread::scope(|scope| {
+        let mut extractor = Extractor::open(&base, limits, scope)?;
+        let proven = match &index {
+            Some(index) if !plan.paths.is_empty() => {
+                part(plan, index, &mut extractor)?;
+                true
+            }
+            _ => whole(plan, index.as_ref(), &mut extractor)?,
+        };
+        extractor.finish(proven)
+    })
 }
 
 fn chosen(plan: &RestorePlan, path: &[u8]) -> bool {
@@ -118,20 +116,17 @@ pub(crate) fn read_error(path: &Path) -> impl Fn(io::Error) -> EngineError {
     }
 }
 
-/// Reads the archive from end to end.
-fn whole(plan: &RestorePlan, file: File, extractor: &mut Extractor<'_>) -> Result<(), EngineError> {
+/// Reads the archive from end to end; answers whether its sidecar has proven it.
+fn whole(plan: &RestorePlan, index: Option<&IndexReader>, extractor: &mut Extractor<'_>) -> Result<bool, EngineError> {
     let failed = read_error(&plan.archive);
-    let hashing = Hashing { inner: file, hash: Sha256::new(), count: 0 };
-    let mut tar = TarReader::new(Decoder::new(hashing).map_err(&failed)?);
+    let mut tar = TarReader::new(Stream::open(&plan.archive, index, false)?);
     // Contents are compared with the index where there is one, entry by entry.
-    let index = index_path(&plan.archive);
-    let index = if index.exists() { Some(IndexReader::open(&index)?) } else { None };
-    let mut entries = index.as_ref().map(|i| i.all().peekable());
+    let mut entries = index.map(|i| i.all().peekable());
     let mut found = vec![false; plan.paths.len()];
-    let mut hash_compared = 0u64;
     // Further names of files that were not asked for themselves.
     let mut names: Vec<TarEntry> = Vec::new();
     while let Some(entry) = tar.next_entry().map_err(&failed)? {
+        extractor.count(&plan.archive, entry.offset)?;
         let expected = match &mut entries {
             Some(list) => advance(list, &entry, &plan.archive)?,
             None => None,
@@ -144,37 +139,40 @@ fn whole(plan: &RestorePlan, file: File, extractor: &mut Extractor<'_>) -> Resul
                 names.push(entry);
                 continue;
             }
-            let outcome = extractor.entry(&entry, &mut tar, &failed)?;
-            hash_compared += compare(&plan.archive, expected.as_ref(), outcome)?;
+            extractor.entry(&entry, &mut tar, expected.and_then(|e| e.hash), &failed)?;
         }
     }
     if let Some(missing) = found.iter().position(|f| !f) {
         return Err(not_found(plan, missing));
     }
-    let mut hashing = tar.finish().map_err(&failed)?.into_input();
-    io::copy(&mut hashing, &mut io::sink()).map_err(&failed)?;
-    if let Some(manifest) = read_manifest(&plan.archive)? {
-        check_sum(&plan.archive, &manifest, hashing.count, &hex(&hashing.hash.finalize()))?;
-        extractor.report.proven = true;
-    } else {
-        extractor.report.proven = hash_compared > 0;
+    let sums = tar.finish().and_then(Stream::finish).map_err(&failed)?;
+    let manifest = read_manifest(&plan.archive)?;
+    if let Some(manifest) = &manifest {
+        check_sums(&plan.archive, manifest, &sums)?;
     }
-    if names.is_empty() { Ok(()) } else { contents_of_names(plan, names, extractor) }
+    if !names.is_empty() {
+        contents_of_names(plan, index, names, extractor)?;
+    }
+    Ok(manifest.is_some())
 }
 
 /// Reads the archive again for the contents of files that only a further name was asked of.
-fn contents_of_names(plan: &RestorePlan, names: Vec<TarEntry>, extractor: &mut Extractor<'_>) -> Result<(), EngineError> {
+fn contents_of_names(
+    plan: &RestorePlan,
+    index: Option<&IndexReader>,
+    names: Vec<TarEntry>,
+    extractor: &mut Extractor<'_>,
+) -> Result<(), EngineError> {
     let failed = read_error(&plan.archive);
-    let file = File::open(&plan.archive).map_err(EngineError::io("open the archive", &plan.archive))?;
-    let mut tar = TarReader::new(Decoder::new(file).map_err(&failed)?);
+    let mut tar = TarReader::new(Stream::open(&plan.archive, index, false)?);
     while let Some(mut entry) = tar.next_entry().map_err(&failed)? {
         let first = entry.header.path.clone();
         for name in names.iter().filter(|n| n.header.link == first) {
-            if extractor.has_written(&first) {
-                extractor.entry(name, &mut tar, &failed)?;
+            if extractor.has_written(&first)? {
+                extractor.entry(name, &mut tar, None, &failed)?;
             } else {
                 entry.header.path.clone_from(&name.header.path);
-                extractor.entry(&entry, &mut tar, &failed)?;
+                extractor.entry(&entry, &mut tar, None, &failed)?;
                 extractor.instead_of(&first, &name.header.path);
             }
         }
@@ -182,14 +180,19 @@ fn contents_of_names(plan: &RestorePlan, names: Vec<TarEntry>, extractor: &mut E
     Ok(())
 }
 
-pub(crate) fn check_sum(archive: &Path, manifest: &Manifest, size: u64, sha256: &str) -> Result<(), EngineError> {
-    if manifest.archive.size != size {
-        return Err(EngineError::damaged(archive, format!("it has {size} bytes, its sidecar says {}", manifest.archive.size)));
-    }
-    if manifest.archive.sha256 != sha256 {
-        return Err(EngineError::damaged(archive, "its SHA-256 is not the one of its sidecar"));
-    }
-    Ok(())
+/// Compares the checksums of an archive file with its sidecar.
+pub(crate) fn check_sums(archive: &Path, manifest: &Manifest, found: &Sums) -> Result<(), EngineError> {
+    let expected = &manifest.archive;
+    let what = if expected.size != found.size {
+        format!("it has {} bytes, its sidecar says {}", found.size, expected.size)
+    } else if expected.sha256 != found.sha256 {
+        "its SHA-256 is not the one of its sidecar".to_owned()
+    } else if found.md5.as_ref().is_some_and(|md5| *md5 != expected.md5) {
+        "its MD5 is not the one of its sidecar".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(EngineError::damaged(archive, what))
 }
 
 /// Moves the index to the entry that the tar stream holds: both have the same order, and the index
@@ -211,19 +214,6 @@ pub(crate) fn advance(
                 ));
             }
         }
-    }
-}
-
-fn compare(archive: &Path, expected: Option<&Entry>, outcome: Outcome) -> Result<u64, EngineError> {
-    match (expected, outcome) {
-        (Some(Entry { hash: Some(hash), path, .. }), Outcome::Written(Some(found))) => {
-            if *hash != found {
-                let path = backup_model::display_bytes(path).to_string();
-                return Err(EngineError::damaged(archive, format!("the contents of {path} are not what the index says")));
-            }
-            Ok(1)
-        }
-        _ => Ok(0),
     }
 }
 
@@ -271,7 +261,7 @@ fn part(plan: &RestorePlan, index: &IndexReader, extractor: &mut Extractor<'_>) 
             }
             let mut expected = line.clone();
             // A further name whose file is not restored with it gets the contents itself.
-            if line.kind == EntryKind::HardLink && !extractor.has_written(&line.link) {
+            if line.kind == EntryKind::HardLink && !extractor.has_written(&line.link)? {
                 let Some(first) = index.get(&line.link)?.filter(|f| f.offset.is_some()) else {
                     return Err(EngineError::damaged(&plan.archive, "a hard link names a file that is not there"));
                 };
@@ -285,15 +275,13 @@ fn part(plan: &RestorePlan, index: &IndexReader, extractor: &mut Extractor<'_>) 
                 extractor.instead_of(&line.link, &line.path);
                 expected = first;
             }
-            let outcome = extractor.entry(&entry, &mut tar, &failed)?;
-            compare(&plan.archive, Some(&expected), outcome)?;
+            extractor.entry(&entry, &mut tar, expected.hash, &failed)?;
         }
         if !any {
             let at = plan.paths.iter().position(|p| p == &paths[i]).unwrap_or(0);
             return Err(not_found(plan, at));
         }
     }
-    extractor.report.proven = true;
     Ok(())
 }
 

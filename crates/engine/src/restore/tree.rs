@@ -1,25 +1,27 @@
 //! The target of a restore as a chain of open folders. Every step is one name in one open folder,
 //! links are never followed, so nothing that is swapped meanwhile leads out of the target.
 
+use crate::archive::EntryHeader;
 use crate::sys;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open};
+use nix::fcntl::{OFlag, open};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
-struct Level<M> {
-    name: Vec<u8>,
-    dir: OwnedFd,
-    /// What to give the folder when its contents are complete.
-    meta: Option<M>,
+/// An open folder of the target. Work in it holds it; who lets it go last completes it.
+pub(super) struct Folder {
+    pub(super) dir: OwnedFd,
+    /// What to give it when its contents are complete.
+    pub(super) meta: Option<EntryHeader>,
 }
 
 /// The open folders from the target down to where work goes on.
-pub(super) struct Tree<M> {
-    root: OwnedFd,
-    levels: Vec<Level<M>>,
+pub(super) struct Tree {
+    root: Arc<Folder>,
+    levels: Vec<(Vec<u8>, Arc<Folder>)>,
 }
 
 /// What stood in the way of a folder.
@@ -36,39 +38,44 @@ impl From<Errno> for Blocked {
     }
 }
 
-impl<M> Tree<M> {
+impl Tree {
     pub(super) fn open(target: &Path) -> Result<Self, Errno> {
-        let root = open(target, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-        Ok(Self { root, levels: Vec::new() })
+        let dir = open(target, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
+        Ok(Self { root: Arc::new(Folder { dir, meta: None }), levels: Vec::new() })
     }
 
-    fn last(&self) -> BorrowedFd<'_> {
-        self.levels.last().map_or_else(|| self.root.as_fd(), |l| l.dir.as_fd())
+    /// The target itself.
+    pub(super) fn root(&self) -> BorrowedFd<'_> {
+        self.root.dir.as_fd()
     }
 
-    /// Goes to the folder of these names; folders left on the way are given to `done`, innermost
-    /// first. Missing folders are made with mode 0755 when they are parents only, else 0700.
+    fn last(&self) -> &Arc<Folder> {
+        self.levels.last().map_or(&self.root, |l| &l.1)
+    }
+
+    /// Goes to the folder of these names; folders left on the way are given to `left`, innermost
+    /// first. Missing folders are made with mode 0755, as parents only.
     pub(super) fn enter(
         &mut self,
         names: &[&[u8]],
         replace: bool,
-        mut done: impl FnMut(BorrowedFd<'_>, M),
-    ) -> Result<BorrowedFd<'_>, Blocked> {
-        let same = self.levels.iter().zip(names).take_while(|(l, n)| l.name == **n).count();
+        mut left: impl FnMut(Arc<Folder>),
+    ) -> Result<Arc<Folder>, Blocked> {
+        let same = self.levels.iter().zip(names).take_while(|(l, n)| l.0 == **n).count();
         while self.levels.len() > same {
-            if let Some(Level { dir, meta: Some(meta), .. }) = self.levels.pop() {
-                done(dir.as_fd(), meta);
+            if let Some((_, folder)) = self.levels.pop() {
+                left(folder);
             }
         }
         for name in &names[same..] {
             let dir = self.step(name, replace, 0o755)?;
-            self.levels.push(Level { name: name.to_vec(), dir, meta: None });
+            self.levels.push((name.to_vec(), Arc::new(Folder { dir, meta: None })));
         }
-        Ok(self.last())
+        Ok(Arc::clone(self.last()))
     }
 
     fn step(&self, name: &[u8], replace: bool, mode: u32) -> Result<OwnedFd, Blocked> {
-        let parent = self.last();
+        let parent = &self.last().dir;
         match sys::open_dir_at(parent, name) {
             Ok(dir) => return Ok(dir),
             Err(Errno::ENOENT) => {}
@@ -83,31 +90,28 @@ impl<M> Tree<M> {
     }
 
     /// Goes into a folder of the archive, making it if need be; its metadata follows when it is left.
-    pub(super) fn enter_folder(&mut self, name: &[u8], replace: bool, meta: M) -> Result<(), Blocked> {
+    pub(super) fn enter_folder(&mut self, name: &[u8], replace: bool, meta: EntryHeader) -> Result<(), Blocked> {
         let dir = self.step(name, replace, 0o700)?;
-        self.levels.push(Level { name: name.to_vec(), dir, meta: Some(meta) });
+        self.levels.push((name.to_vec(), Arc::new(Folder { dir, meta: Some(meta) })));
         Ok(())
     }
 
     /// Leaves all folders.
-    pub(super) fn leave(mut self, mut done: impl FnMut(BorrowedFd<'_>, M)) {
-        while let Some(level) = self.levels.pop() {
-            if let Some(meta) = level.meta {
-                done(level.dir.as_fd(), meta);
-            }
+    pub(super) fn leave(&mut self, mut left: impl FnMut(Arc<Folder>)) {
+        while let Some((_, folder)) = self.levels.pop() {
+            left(folder);
         }
     }
 
-    /// A file of the target, opened by names from its root without changing where work goes on.
+    /// A folder of the target, opened by names from its root without changing where work goes on.
     pub(super) fn find(&self, names: &[&[u8]]) -> Result<OwnedFd, Errno> {
-        let mut dir: Option<OwnedFd> = None;
-        for name in names {
-            let next = sys::open_dir_at(dir.as_ref().map_or(self.root.as_fd(), AsFd::as_fd), name)?;
-            dir = Some(next);
+        // Mostly a hard link names a file in a folder that is open anyway.
+        let same = self.levels.iter().zip(names).take_while(|(l, n)| l.0 == **n).count();
+        let start = if same == 0 { &self.root } else { &self.levels[same - 1].1 };
+        let mut dir = sys::open_dir_at(&start.dir, b".")?;
+        for name in &names[same..] {
+            dir = sys::open_dir_at(&dir, name)?;
         }
-        dir.map_or_else(|| self.root.try_clone().map_err(|_| Errno::EMFILE), Ok)
+        Ok(dir)
     }
 }
-
-/// `linkat` that never follows.
-pub(super) const NO_FOLLOW: AtFlags = AtFlags::empty();

@@ -1,7 +1,8 @@
 //! Files as a source: the walk and what it leaves out.
 
 mod exclude;
+mod names;
 mod walk;
 
 pub(crate) use exclude::Exclude;
-pub(crate) use walk::{Found, Visit, Walk};
+pub(crate) use walk::{Found, Visit, Walk, gone};

@@ -2,6 +2,7 @@
 //! that is swapped for a link meanwhile leads nowhere.
 
 use super::Exclude;
+use super::names::Names;
 use crate::error::EngineError;
 use crate::observer::{Observer, note, warning};
 use crate::sys;
@@ -12,24 +13,40 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Whether an error means that the file system itself is not there any more: a server that does not
+/// answer, a device that was unplugged. What cannot be read for such a reason is no matter of one file.
+pub(crate) fn gone(e: Errno) -> bool {
+    matches!(
+        e,
+        Errno::ESTALE
+            | Errno::ENOTCONN
+            | Errno::EHOSTDOWN
+            | Errno::ETIMEDOUT
+            | Errno::ENODEV
+            | Errno::ESHUTDOWN
+            | Errno::EREMOTEIO
+    )
+}
 
 /// Something the walk came upon.
-pub(crate) struct Found<'a> {
+pub(crate) struct Found {
     /// The folder that holds it.
-    pub(crate) dir: BorrowedFd<'a>,
+    pub(crate) dir: Arc<OwnedFd>,
     /// Its name there.
-    pub(crate) name: &'a [u8],
+    pub(crate) name: Vec<u8>,
     /// Its path in the archive.
-    pub(crate) path: &'a [u8],
+    pub(crate) path: Vec<u8>,
     /// What it is.
     pub(crate) stat: FileStat,
     /// The open folder, if it is one.
-    pub(crate) folder: Option<BorrowedFd<'a>>,
+    pub(crate) folder: Option<Arc<OwnedFd>>,
 }
 
 /// Takes what a walk finds.
 pub(crate) trait Visit {
-    fn visit(&mut self, found: &Found<'_>) -> Result<(), EngineError>;
+    fn visit(&mut self, found: Found) -> Result<(), EngineError>;
 }
 
 /// How to walk.
@@ -39,15 +56,17 @@ pub(crate) struct Walk<'a> {
     pub(crate) roots: &'a [PathBuf],
     /// Folders, by device and inode, whose contents are never taken (the archives themselves).
     pub(crate) never: HashSet<(u64, u64)>,
+    /// A folder for scratch files.
+    pub(crate) scratch: &'a Path,
     pub(crate) observer: &'a dyn Observer,
 }
 
 /// An open folder and the names in it.
-type Inner = (OwnedFd, Vec<Vec<u8>>);
+type Inner = (Arc<OwnedFd>, Names);
 
 struct Frame {
-    dir: OwnedFd,
-    names: std::vec::IntoIter<Vec<u8>>,
+    dir: Arc<OwnedFd>,
+    names: Names,
     /// Length of the folder's path in the archive and of its path relative to the source.
     path: usize,
     relative: usize,
@@ -77,39 +96,44 @@ impl Walk<'_> {
         // A source may itself be a link (/var/run, ~/Documents): what it points to is meant.
         let stat = nix::sys::stat::stat(root).map_err(failed)?;
         if stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFDIR {
-            let dir = sys::open_root(root).map_err(failed)?;
-            let names = sys::names_in(&dir).map_err(failed)?;
-            visit.visit(&Found { dir: dir.as_fd(), name: b".", path: &path, stat, folder: Some(dir.as_fd()) })?;
-            return self.tree(dir, names, path, stat.st_dev, &exclude, visit);
+            let dir = Arc::new(sys::open_root(root).map_err(failed)?);
+            let names = Names::read(&dir, self.scratch)?.map_err(failed)?;
+            let folder = Some(Arc::clone(&dir));
+            visit.visit(Found { dir: Arc::clone(&dir), name: b".".to_vec(), path: path.clone(), stat, folder })?;
+            return Tree { walk: self, root, device: stat.st_dev, exclude, visit }.run((dir, names), path);
         }
         let parent = root.parent().unwrap_or(Path::new("/"));
         let name = root.file_name().map(|n| n.as_bytes().to_vec()).unwrap_or_default();
         let dir = sys::open_root(parent).map_err(failed)?;
         let stat = sys::stat_at(&dir, &name).map_err(failed)?;
-        visit.visit(&Found { dir: dir.as_fd(), name: &name, path: &path, stat, folder: None })
+        visit.visit(Found { dir: Arc::new(dir), name, path, stat, folder: None })
     }
+}
 
-    fn tree(
-        &self,
-        dir: OwnedFd,
-        names: Vec<Vec<u8>>,
-        mut path: Vec<u8>,
-        device: u64,
-        exclude: &Exclude,
-        visit: &mut dyn Visit,
-    ) -> Result<(), EngineError> {
+/// The walk of one source.
+struct Tree<'a> {
+    walk: &'a Walk<'a>,
+    root: &'a Path,
+    /// The device of the source itself.
+    device: u64,
+    exclude: Exclude,
+    visit: &'a mut dyn Visit,
+}
+
+impl Tree<'_> {
+    fn run(&mut self, inner: Inner, mut path: Vec<u8>) -> Result<(), EngineError> {
         // The root of the file system is "." in the archive, and its contents have no prefix.
         if path == b"." {
             path.clear();
         }
         let mut relative: Vec<u8> = Vec::new();
-        let mut stack = vec![Frame { dir, names: names.into_iter(), path: path.len(), relative: 0 }];
+        let mut stack = vec![Frame { dir: inner.0, names: inner.1, path: path.len(), relative: 0 }];
         while let Some(frame) = stack.last_mut() {
-            let Some(name) = frame.names.next() else {
+            let Some(name) = frame.names.next().map_err(EngineError::io("read names from", self.walk.scratch))? else {
                 stack.pop();
                 continue;
             };
-            if self.observer.cancelled() {
+            if self.walk.observer.cancelled() {
                 return Err(EngineError::Cancelled);
             }
             path.truncate(frame.path);
@@ -120,91 +144,91 @@ impl Walk<'_> {
                 }
                 whole.extend_from_slice(&name);
             }
-            if let Some(inner) = self.entry(frame.dir.as_fd(), &name, &path, &relative, device, exclude, visit)? {
-                let (dir, names) = inner;
-                stack.push(Frame { dir, names: names.into_iter(), path: path.len(), relative: relative.len() });
+            let dir = Arc::clone(&frame.dir);
+            if let Some((dir, names)) = self.entry(dir, name, &path, &relative)? {
+                stack.push(Frame { dir, names, path: path.len(), relative: relative.len() });
             }
         }
         Ok(())
     }
 
+    /// Says what is wrong with one entry, or fails if the whole source went away.
+    fn trouble(&self, path: &[u8], e: Errno, text: String) -> Result<(), EngineError> {
+        let lost = gone(e) || (e == Errno::EIO && sys::open_root(self.root).is_err());
+        if lost {
+            return Err(EngineError::SourceGone { path: self.root.display().to_string(), source: e.into() });
+        }
+        self.walk.observer.note(warning(path, text));
+        Ok(())
+    }
+
+    fn info(&self, path: &[u8], text: impl ToString) {
+        self.walk.observer.note(note(NoteLevel::Info, path, text));
+    }
+
     /// One entry; a folder to go into is answered.
-    #[expect(clippy::too_many_arguments, reason = "the state of one step of the walk")]
-    fn entry(
-        &self,
-        dir: BorrowedFd<'_>,
-        name: &[u8],
-        path: &[u8],
-        relative: &[u8],
-        device: u64,
-        exclude: &Exclude,
-        visit: &mut dyn Visit,
-    ) -> Result<Option<Inner>, EngineError> {
-        let stat = match sys::stat_at(dir, name) {
+    fn entry(&mut self, dir: Arc<OwnedFd>, name: Vec<u8>, path: &[u8], relative: &[u8]) -> Result<Option<Inner>, EngineError> {
+        let stat = match sys::stat_at(&dir, &name) {
             Ok(stat) => stat,
-            Err(Errno::ENOENT) => {
-                self.observer.note(warning(path, "vanished while the folder was read"));
-                return Ok(None);
-            }
             Err(e) => {
-                self.observer.note(warning(path, format!("cannot be looked at: {}", e.desc())));
-                return Ok(None);
+                let text = match e {
+                    Errno::ENOENT => "vanished while the folder was read".to_owned(),
+                    e => format!("cannot be looked at: {}", e.desc()),
+                };
+                return self.trouble(path, e, text).map(|()| None);
             }
         };
         let kind = stat.st_mode & nix::libc::S_IFMT;
         let is_folder = kind == nix::libc::S_IFDIR;
-        if exclude.leaves_out(relative, is_folder) {
+        if self.exclude.leaves_out(relative, is_folder) {
             return Ok(None);
         }
-        if let Some(limit) = self.source.max_file_size
+        if let Some(limit) = self.walk.source.max_file_size
             && kind == nix::libc::S_IFREG
             && stat.st_size as u64 > limit
         {
-            self.observer.note(note(
-                NoteLevel::Info,
-                path,
-                format!("left out: {} bytes are more than max_file_size", stat.st_size),
-            ));
+            self.info(path, format!("left out: {} bytes are more than max_file_size", stat.st_size));
             return Ok(None);
         }
         if !is_folder {
-            visit.visit(&Found { dir, name, path, stat, folder: None })?;
+            self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: None })?;
             return Ok(None);
         }
-        let inner = match sys::open_dir_at(dir, name) {
-            Ok(inner) => inner,
+        let inner = match sys::open_dir_at(&dir, &name) {
+            Ok(inner) => Arc::new(inner),
             Err(e) => {
-                let what = match e {
+                let text = match e {
                     Errno::ENOENT => "vanished while the folder was read".to_owned(),
                     Errno::ENOTDIR | Errno::ELOOP => "was replaced by something else while the folder was read".to_owned(),
                     e => format!("cannot be opened, its contents are missing: {}", e.desc()),
                 };
-                self.observer.note(warning(path, what));
+                self.trouble(path, e, text)?;
                 if e == Errno::EACCES {
-                    visit.visit(&Found { dir, name, path, stat, folder: None })?;
+                    self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: None })?;
                 }
                 return Ok(None);
             }
         };
         // The handle is the truth; the name may have changed hands since.
         let stat = sys::stat_fd(&inner).unwrap_or(stat);
-        visit.visit(&Found { dir, name, path, stat, folder: Some(inner.as_fd()) })?;
-        if self.never.contains(&(stat.st_dev, stat.st_ino)) {
-            self.observer.note(note(NoteLevel::Info, path, "left out: the archives themselves are there"));
+        let folder = Some(Arc::clone(&inner));
+        self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder })?;
+        if self.walk.never.contains(&(stat.st_dev, stat.st_ino)) {
+            self.info(path, "left out: the archives themselves are there");
             return Ok(None);
         }
-        if self.source.one_file_system && stat.st_dev != device {
-            self.observer.note(note(NoteLevel::Info, path, "left out: another file system is mounted there"));
+        if self.walk.source.one_file_system && stat.st_dev != self.device {
+            self.info(path, "left out: another file system is mounted there");
             return Ok(None);
         }
-        if self.source.exclude_caches && is_cache(inner.as_fd()) {
+        if self.walk.source.exclude_caches && is_cache(inner.as_fd()) {
             return Ok(None);
         }
-        match sys::names_in(&inner) {
+        match Names::read(&inner, self.walk.scratch)? {
             Ok(names) => Ok(Some((inner, names))),
             Err(e) => {
-                self.observer.note(warning(path, format!("cannot be listed, its contents are missing: {}", e.desc())));
-                Ok(None)
+                let text = format!("cannot be listed, its contents are missing: {}", e.desc());
+                self.trouble(path, e, text).map(|()| None)
             }
         }
     }

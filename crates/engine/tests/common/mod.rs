@@ -58,6 +58,7 @@ pub(crate) fn plan(roots: &[&Path], folder: &Path, compression: Compression) -> 
         timezone: "Europe/Paris".into(),
         host: "here".into(),
         tool: "test".into(),
+        expected: None,
     }
 }
 
@@ -78,6 +79,8 @@ pub(crate) fn restoring(archive: &Path, target: &Path) -> RestorePlan {
         paths: Vec::new(),
         overwrite: Overwrite::Never,
         dry_run: false,
+        max_entries: None,
+        max_bytes: None,
     }
 }
 

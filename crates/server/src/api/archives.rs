@@ -202,6 +202,8 @@ pub(super) async fn restore(State(app): State<App>, Body(wish): Body<RestoreRequ
         paths,
         overwrite: wish.overwrite,
         dry_run: wish.dry_run,
+        max_entries: wish.max_entries,
+        max_bytes: wish.max_bytes,
     };
     let run = app.request_restore(&wish.archive, request).await?;
     Ok((StatusCode::ACCEPTED, Json(RunView::new(&run, &app.zone()))))

@@ -152,7 +152,13 @@ pub(super) async fn events(
     let (sender, receiver) = tokio::sync::mpsc::channel(8);
     tokio::spawn(async move {
         let mut last = String::new();
-        while let Ok(found) = event(&app, run.id).await {
+        let changed = app.runs_changed();
+        loop {
+            // Listened to from before the look, so that no change falls between.
+            let changed = changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let Ok(found) = event(&app, run.id).await else { return };
             let name = match &found {
                 RunEvent::Pending { .. } => "pending",
                 RunEvent::Progress { .. } => "progress",
@@ -168,7 +174,8 @@ pub(super) async fn events(
             if name == "result" {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(if name == "pending" { 50 } else { 200 })).await;
+            // The end is told at once, progress five times a second.
+            let _ = tokio::time::timeout(Duration::from_millis(200), changed).await;
         }
     });
     Ok(Sse::new(ReceiverStream::new(receiver)).keep_alive(KeepAlive::default()))

@@ -1,0 +1,196 @@
+//! The names in a folder, sorted. Of a folder so large that its names would fill the memory they are
+//! sorted piece by piece in a scratch file and merged while they are read.
+
+use crate::error::EngineError;
+use crate::sys;
+use nix::dir::Dir;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Bytes of names that are held in memory for one folder.
+const LIMIT: usize = 32 << 20;
+/// Bytes that are read ahead of each sorted piece.
+const AHEAD: usize = 64 * 1024;
+
+/// Names that lie one after the other in one piece of memory.
+#[derive(Default)]
+struct Arena {
+    bytes: Vec<u8>,
+    /// Begin and length of each.
+    places: Vec<(u32, u16)>,
+}
+
+impl Arena {
+    fn add(&mut self, name: &[u8]) {
+        self.places.push((self.bytes.len() as u32, name.len() as u16));
+        self.bytes.extend_from_slice(name);
+    }
+
+    fn name(&self, place: (u32, u16)) -> &[u8] {
+        let start = place.0 as usize;
+        &self.bytes[start..start + usize::from(place.1)]
+    }
+
+    fn size(&self) -> usize {
+        self.bytes.len() + self.places.len() * size_of::<(u32, u16)>()
+    }
+
+    fn sort(&mut self) {
+        let mut places = std::mem::take(&mut self.places);
+        places.sort_unstable_by(|a, b| self.name(*a).cmp(self.name(*b)));
+        self.places = places;
+    }
+}
+
+/// A sorted piece in the scratch file: names, each after its length in two bytes.
+struct Piece {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+    buffer: Vec<u8>,
+    used: usize,
+    head: Option<Vec<u8>>,
+}
+
+impl Piece {
+    fn advance(&mut self) -> io::Result<()> {
+        if self.buffer.len() - self.used < 2 + 255 {
+            self.buffer.drain(..self.used);
+            self.used = 0;
+            let from = self.buffer.len();
+            let more = (AHEAD as u64).min(self.end - self.at) as usize;
+            self.buffer.resize(from + more, 0);
+            self.file.read_exact_at(&mut self.buffer[from..], self.at)?;
+            self.at += more as u64;
+        }
+        let rest = &self.buffer[self.used..];
+        self.head = match rest.split_first_chunk::<2>() {
+            None => None,
+            Some((length, rest)) => {
+                let length = usize::from(u16::from_le_bytes(*length));
+                self.used += 2 + length;
+                rest.get(..length).map(<[u8]>::to_vec)
+            }
+        };
+        Ok(())
+    }
+}
+
+/// Sorted names, given out one by one.
+pub(crate) struct Names {
+    arena: Arena,
+    next: usize,
+    pieces: Vec<Piece>,
+}
+
+impl Names {
+    /// Reads the names in a folder; `scratch` is a folder for the scratch file of a huge one.
+    pub(crate) fn read(dir: impl AsFd, scratch: &Path) -> Result<Result<Self, nix::errno::Errno>, EngineError> {
+        Self::read_limited(dir, scratch, LIMIT)
+    }
+
+    fn read_limited(dir: impl AsFd, scratch: &Path, limit: usize) -> Result<Result<Self, nix::errno::Errno>, EngineError> {
+        // A second handle: reading moves the position of the handle it reads from.
+        let mut reader = match sys::open_dir_at(dir, b".").and_then(Dir::from_fd) {
+            Ok(reader) => reader,
+            Err(e) => return Ok(Err(e)),
+        };
+        let mut arena = Arena::default();
+        let mut pieces: Vec<(u64, u64)> = Vec::new();
+        let mut file: Option<BufWriter<File>> = None;
+        let failed = |e: io::Error| EngineError::io("keep the names of a huge folder in", scratch)(e);
+        for entry in reader.iter() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(e) => return Ok(Err(e)),
+            };
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            arena.add(name);
+            if arena.size() >= limit {
+                if file.is_none() {
+                    file = Some(BufWriter::new(sys::scratch_file(scratch).map_err(failed)?));
+                }
+                if let Some(out) = &mut file {
+                    pieces.push(spill(&mut arena, out, pieces.last().map_or(0, |p| p.1)).map_err(failed)?);
+                }
+            }
+        }
+        arena.sort();
+        let mut sorted = Vec::new();
+        if let Some(out) = file {
+            let file = Arc::new(out.into_inner().map_err(|e| failed(e.into_error()))?);
+            for (at, end) in pieces {
+                let mut piece = Piece { file: Arc::clone(&file), at, end, buffer: Vec::new(), used: 0, head: None };
+                piece.advance().map_err(failed)?;
+                sorted.push(piece);
+            }
+        }
+        Ok(Ok(Self { arena, next: 0, pieces: sorted }))
+    }
+
+    /// The next name.
+    pub(crate) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let held = self.arena.places.get(self.next).map(|p| self.arena.name(*p));
+        let least = self
+            .pieces
+            .iter_mut()
+            .filter(|p| p.head.is_some())
+            .min_by(|a, b| a.head.cmp(&b.head))
+            .filter(|p| held.is_none_or(|held| p.head.as_deref().is_some_and(|head| head < held)));
+        if let Some(piece) = least {
+            let name = piece.head.take();
+            piece.advance()?;
+            return Ok(name);
+        }
+        self.next += 1;
+        Ok(held.map(<[u8]>::to_vec))
+    }
+}
+
+fn spill(arena: &mut Arena, out: &mut BufWriter<File>, start: u64) -> io::Result<(u64, u64)> {
+    arena.sort();
+    let mut end = start;
+    for place in &arena.places {
+        out.write_all(&place.1.to_le_bytes())?;
+        out.write_all(arena.name(*place))?;
+        end += 2 + u64::from(place.1);
+    }
+    arena.bytes.clear();
+    arena.places.clear();
+    Ok((start, end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn huge_folders_are_sorted_as_small_ones() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut expected = Vec::new();
+        for n in 0..5000u32 {
+            let name = format!("{:x}{}", n.wrapping_mul(2_654_435_761), "x".repeat((n % 240) as usize));
+            std::fs::write(folder.path().join(&name), "").expect("a file");
+            expected.push(name.into_bytes());
+        }
+        expected.sort();
+        let scratch = tempfile::tempdir().expect("a folder");
+        for limit in [LIMIT, 100_000, 999] {
+            let dir = sys::open_root(folder.path()).expect("open");
+            let mut names = Names::read_limited(&dir, scratch.path(), limit).expect("scratch").expect("read");
+            let mut found = Vec::new();
+            while let Some(name) = names.next().expect("a name") {
+                found.push(name);
+            }
+            assert!(found == expected, "{limit}");
+        }
+        assert_eq!(std::fs::read_dir(scratch.path()).expect("folder").count(), 0, "nothing stays");
+    }
+}
