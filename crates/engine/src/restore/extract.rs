@@ -2,7 +2,7 @@
 //! and large files at once, small files by several threads.
 
 use super::limits::{Limits, Space};
-use super::place::{PathSet, Placer};
+use super::place::{PathSet, Placer, SmallFile};
 use super::tree::{Folder, Tree};
 use super::{Overwrite, RestorePlan, RestoreReport};
 use crate::archive::{ContentHash, EntryHeader, EntryKind, Segment, TarEntry, TarReader};
@@ -22,15 +22,20 @@ use std::thread::Scope;
 
 /// Files up to this size are handed to the threads.
 const SMALL: u64 = 128 * 1024;
-/// Files that wait for one thread.
-const QUEUE: usize = 32;
+/// Files in one batch, and their bytes.
+const BATCH_FILES: usize = 64;
+const BATCH_BYTES: usize = 512 * 1024;
+/// Batches that wait for one thread.
+const QUEUE: usize = 4;
 
-/// A small file on its way to its place.
-struct Job {
+/// Small files of one folder on their way to their place, so that threads meet less often than there
+/// are files.
+struct Batch {
     folder: Arc<Folder>,
-    name: Vec<u8>,
-    header: EntryHeader,
-    expected: Option<[u8; 32]>,
+    /// Which thread works in this folder: always the same one, as two would only wait for each other
+    /// there, and so that of two entries with one name the later stays the later.
+    thread: usize,
+    files: Vec<SmallFile>,
     data: Buffer,
 }
 
@@ -101,7 +106,8 @@ pub(super) struct Extractor<'a> {
     limits: Limits,
     entries: u64,
     tree: Option<Tree>,
-    queues: Vec<SyncSender<Job>>,
+    queues: Vec<SyncSender<Batch>>,
+    batch: Option<Batch>,
     pool: Pool,
     /// Files written under another name than the one that links know.
     moved: HashMap<Vec<u8>, Vec<u8>>,
@@ -115,14 +121,15 @@ fn components(path: &[u8]) -> Option<Vec<&[u8]>> {
     if parts.iter().any(|p| *p == b".." || p.contains(&0) || p.len() > 255) { None } else { Some(parts) }
 }
 
-fn work(base: &Base<'_>, queue: &Receiver<Job>, pool: &Pool) {
-    while let Ok(job) = queue.recv() {
-        let Job { folder, name, header, expected, data } = job;
-        let result = if base.under_way.stop.load(Ordering::Relaxed) {
-            Ok(())
-        } else {
-            base.placer.small_file(&folder, &name, &header, expected, data.bytes())
-        };
+fn work(base: &Base<'_>, queue: &Receiver<Batch>, pool: &Pool) {
+    while let Ok(batch) = queue.recv() {
+        let Batch { folder, files, data, .. } = batch;
+        let result = files.iter().try_for_each(|file| {
+            if base.under_way.stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            base.placer.small_file(&folder, file, &data.bytes()[file.place.clone()])
+        });
         base.placer.release(folder);
         pool.give(data);
         base.under_way.done(result);
@@ -155,11 +162,11 @@ impl<'a> Extractor<'a> {
             Some(tree)
         };
         let observer = base.placer.observer;
-        Ok(Self { base, plan, observer, limits, entries: 0, tree, queues, pool, moved: HashMap::new() })
+        Ok(Self { base, plan, observer, limits, entries: 0, tree, queues, batch: None, pool, moved: HashMap::new() })
     }
 
-    pub(super) fn has_written(&self, path: &[u8]) -> Result<bool, EngineError> {
-        self.base.under_way.wait()?;
+    pub(super) fn has_written(&mut self, path: &[u8]) -> Result<bool, EngineError> {
+        self.settle()?;
         Ok(lock(&self.base.placer.written).contains(path) || self.moved.contains_key(path))
     }
 
@@ -250,7 +257,7 @@ impl<'a> Extractor<'a> {
         }
         let done = if kind == EntryKind::HardLink {
             self.hard_link(tree, &folder, name, header)
-        } else if !placer.free(&folder.dir, name, header, kind)? {
+        } else if !placer.free(&folder, name, header, kind)? {
             Ok(())
         } else if kind == EntryKind::File {
             placer.file(&folder, name, header, expected, |file| self.contents(&folder, file, entry, tar, failed))
@@ -261,8 +268,24 @@ impl<'a> Extractor<'a> {
         done
     }
 
-    /// Gives a small file to a thread: always the same one for the same path, so that of two entries
-    /// with one name the later stays the later.
+    /// Hands the batch to its thread.
+    fn flush(&mut self) {
+        let Some(batch) = self.batch.take() else { return };
+        *lock(&self.base.under_way.count) += 1;
+        let queue = &self.queues[batch.thread % self.queues.len()];
+        if queue.send(batch).is_err() {
+            let stopped = io::Error::other("a thread stopped early");
+            self.base.under_way.done(Err(EngineError::io("write beneath", &self.plan.target)(stopped)));
+        }
+    }
+
+    /// Waits until all that was handed over is in its place.
+    fn settle(&mut self) -> Result<(), EngineError> {
+        self.flush();
+        self.base.under_way.wait()
+    }
+
+    /// Adds a small file to the batch of its folder.
     fn hand_over<R: BufRead>(
         &mut self,
         folder: Arc<Folder>,
@@ -272,24 +295,36 @@ impl<'a> Extractor<'a> {
         expected: Option<[u8; 32]>,
         failed: &dyn Fn(io::Error) -> EngineError,
     ) -> Result<(), EngineError> {
-        let mut data = self.pool.take();
-        let size = entry.stored as usize;
-        let mut at = 0;
-        while at < size {
+        if self.batch.as_ref().is_some_and(|b| !Arc::ptr_eq(&b.folder, &folder)) {
+            self.flush();
+        }
+        let mut batch = match self.batch.take() {
+            Some(batch) => {
+                self.base.placer.release(folder);
+                batch
+            }
+            None => {
+                let path = entry.header.path.strip_suffix(name).unwrap_or_default();
+                let thread = path.iter().fold(0usize, |h, b| h.wrapping_mul(31).wrapping_add(usize::from(*b)));
+                Batch { folder, thread, files: Vec::new(), data: self.pool.take() }
+            }
+        };
+        let start = batch.data.used;
+        let end = start + entry.stored as usize;
+        let mut at = start;
+        while at < end {
             let part = tar.data().map_err(failed)?;
             let n = part.len();
-            data.room(size)[at..at + n].copy_from_slice(part);
+            batch.data.room(end)[at..at + n].copy_from_slice(part);
             tar.consume(n);
             at += n;
         }
-        data.used = size;
-        let path = &entry.header.path;
-        let hash = path.iter().fold(0usize, |h, b| h.wrapping_mul(31).wrapping_add(usize::from(*b)));
-        *lock(&self.base.under_way.count) += 1;
-        let job = Job { folder, name: name.to_vec(), header: entry.header.clone(), expected, data };
-        if self.queues[hash % self.queues.len()].send(job).is_err() {
-            let stopped = io::Error::other("a thread stopped early");
-            self.base.under_way.done(Err(EngineError::io("write beneath", &self.plan.target)(stopped)));
+        batch.data.used = end;
+        batch.files.push(SmallFile { name: name.to_vec(), header: entry.header.clone(), expected, place: start..end });
+        let full = batch.files.len() >= BATCH_FILES || end >= BATCH_BYTES;
+        self.batch = Some(batch);
+        if full {
+            self.flush();
         }
         Ok(())
     }
@@ -361,15 +396,15 @@ impl<'a> Extractor<'a> {
         Ok(hash.finish(header.size))
     }
 
-    fn hard_link(&self, tree: &Tree, folder: &Folder, name: &[u8], header: &EntryHeader) -> Result<(), EngineError> {
-        let placer = &self.base.placer;
+    fn hard_link(&mut self, tree: &Tree, folder: &Folder, name: &[u8], header: &EntryHeader) -> Result<(), EngineError> {
         // The file that it names may still be under way.
-        self.base.under_way.wait()?;
+        self.settle()?;
+        let placer = &self.base.placer;
         if lock(&placer.left).contains(&header.link) {
             placer.leave(&header.path, "left out: the file that it is a further name of was left as it is");
             return Ok(());
         }
-        if !placer.free(&folder.dir, name, header, EntryKind::HardLink)? {
+        if !placer.free(folder, name, header, EntryKind::HardLink)? {
             return Ok(());
         }
         let target = self.moved.get(&header.link).unwrap_or(&header.link);
@@ -384,8 +419,8 @@ impl<'a> Extractor<'a> {
 
     /// Waits for the threads, completes the folders and answers what was done.
     pub(super) fn finish(mut self, proven: bool) -> Result<RestoreReport, EngineError> {
+        self.settle()?;
         let placer = &self.base.placer;
-        self.base.under_way.wait()?;
         if let Some(mut tree) = self.tree.take() {
             tree.leave(|folder| placer.release(folder));
             if !self.plan.dry_run {

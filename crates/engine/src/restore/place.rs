@@ -43,6 +43,14 @@ impl PathSet {
     }
 }
 
+/// A small file, whose contents lie in a batch's data.
+pub(super) struct SmallFile {
+    pub(super) name: Vec<u8>,
+    pub(super) header: EntryHeader,
+    pub(super) expected: Option<[u8; 32]>,
+    pub(super) place: std::ops::Range<usize>,
+}
+
 /// What all threads of a restore share.
 pub(super) struct Placer<'a> {
     pub(super) plan: &'a RestorePlan,
@@ -144,8 +152,11 @@ impl Placer<'_> {
     }
 
     /// Looks at the place of an entry: `true` if it is to be written.
-    pub(super) fn free(&self, dir: &OwnedFd, name: &[u8], header: &EntryHeader, kind: EntryKind) -> Result<bool, EngineError> {
-        match sys::stat_at(dir, name) {
+    pub(super) fn free(&self, folder: &Folder, name: &[u8], header: &EntryHeader, kind: EntryKind) -> Result<bool, EngineError> {
+        if folder.fresh {
+            return Ok(true);
+        }
+        match sys::stat_at(&folder.dir, name) {
             Ok(there) => Ok(!self.keeps(header, kind, &there)),
             Err(Errno::ENOENT) => Ok(true),
             Err(e) => self.blocked(&header.path, e.into()).map(|()| false),
@@ -217,19 +228,13 @@ impl Placer<'_> {
     }
 
     /// Writes a file that lies in memory.
-    pub(super) fn small_file(
-        &self,
-        folder: &Folder,
-        name: &[u8],
-        header: &EntryHeader,
-        expected: Option<[u8; 32]>,
-        data: &[u8],
-    ) -> Result<(), EngineError> {
-        if !self.free(&folder.dir, name, header, EntryKind::File)? {
+    pub(super) fn small_file(&self, folder: &Folder, file: &SmallFile, data: &[u8]) -> Result<(), EngineError> {
+        let SmallFile { name, header, expected, .. } = file;
+        if !self.free(folder, name, header, EntryKind::File)? {
             return Ok(());
         }
         self.space.took(&folder.dir, &self.plan.target, data.len() as u64, 1)?;
-        self.file(folder, name, header, expected, |file| {
+        self.file(folder, name, header, *expected, |file| {
             file.write_all_at(data, 0).map_err(|e| self.write_error(e))?;
             let mut hash = ContentHash::new(false);
             hash.hasher.update(data);
@@ -287,7 +292,7 @@ impl Placer<'_> {
 
     /// Lets a folder go; the last of those that worked in it gives it its metadata.
     pub(super) fn release(&self, folder: Arc<Folder>) {
-        if let Some(Folder { dir, meta: Some(header) }) = Arc::into_inner(folder) {
+        if let Some(Folder { dir, meta: Some(header), .. }) = Arc::into_inner(folder) {
             self.metadata(&dir, &header);
         }
     }

@@ -16,6 +16,8 @@ pub(super) struct Folder {
     pub(super) dir: OwnedFd,
     /// What to give it when its contents are complete.
     pub(super) meta: Option<EntryHeader>,
+    /// Whether this restore made it, so that nothing of others stands in it.
+    pub(super) fresh: bool,
 }
 
 /// The open folders from the target down to where work goes on.
@@ -41,7 +43,7 @@ impl From<Errno> for Blocked {
 impl Tree {
     pub(super) fn open(target: &Path) -> Result<Self, Errno> {
         let dir = open(target, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-        Ok(Self { root: Arc::new(Folder { dir, meta: None }), levels: Vec::new() })
+        Ok(Self { root: Arc::new(Folder { dir, meta: None, fresh: false }), levels: Vec::new() })
     }
 
     /// The target itself.
@@ -68,31 +70,32 @@ impl Tree {
             }
         }
         for name in &names[same..] {
-            let dir = self.step(name, replace, 0o755)?;
-            self.levels.push((name.to_vec(), Arc::new(Folder { dir, meta: None })));
+            let (dir, fresh) = self.step(name, replace, 0o755)?;
+            self.levels.push((name.to_vec(), Arc::new(Folder { dir, meta: None, fresh })));
         }
         Ok(Arc::clone(self.last()))
     }
 
-    fn step(&self, name: &[u8], replace: bool, mode: u32) -> Result<OwnedFd, Blocked> {
+    fn step(&self, name: &[u8], replace: bool, mode: u32) -> Result<(OwnedFd, bool), Blocked> {
         let parent = &self.last().dir;
         match sys::open_dir_at(parent, name) {
-            Ok(dir) => return Ok(dir),
+            Ok(dir) => return Ok((dir, false)),
             Err(Errno::ENOENT) => {}
             Err(Errno::ENOTDIR | Errno::ELOOP) if replace => unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)?,
             Err(Errno::ENOTDIR | Errno::ELOOP) => return Err(Blocked::Taken),
             Err(e) => return Err(e.into()),
         }
         match mkdirat(parent, name, Mode::from_bits_truncate(mode)) {
-            Ok(()) | Err(Errno::EEXIST) => Ok(sys::open_dir_at(parent, name)?),
+            Ok(()) => Ok((sys::open_dir_at(parent, name)?, true)),
+            Err(Errno::EEXIST) => Ok((sys::open_dir_at(parent, name)?, false)),
             Err(e) => Err(e.into()),
         }
     }
 
     /// Goes into a folder of the archive, making it if need be; its metadata follows when it is left.
     pub(super) fn enter_folder(&mut self, name: &[u8], replace: bool, meta: EntryHeader) -> Result<(), Blocked> {
-        let dir = self.step(name, replace, 0o700)?;
-        self.levels.push((name.to_vec(), Arc::new(Folder { dir, meta: Some(meta) })));
+        let (dir, fresh) = self.step(name, replace, 0o700)?;
+        self.levels.push((name.to_vec(), Arc::new(Folder { dir, meta: Some(meta), fresh })));
         Ok(())
     }
 
