@@ -17,7 +17,7 @@ fi
 needs=("cc:gcc" "make:make")
 if [ "$want" != build ]; then
     needs+=("git:git" "tar:tar" "gzip:gzip" "zstd:zstd" "perl:perl-base" "setpriv:util-linux" "mount:mount"
-        "/usr/share/doc/libfaketime:libfaketime")
+        "/usr/share/doc/libfaketime:libfaketime" "strace:strace" "mkfs.ext4:e2fsprogs" "xfs_io:xfsprogs")
 fi
 if [ "$want" = bench ]; then
     needs+=("pigz:pigz" "restic:restic" "borg:borgbackup" "hyperfine:hyperfine" "/usr/bin/time:time" "python3:python3")

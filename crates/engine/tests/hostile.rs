@@ -2,11 +2,14 @@
 
 mod common;
 
-use backup_engine::{EngineError, Overwrite, RestorePlan, VerifyDepth, restore, verify};
-use common::{Hears, restoring};
+use backup_engine::{EngineError, Overwrite, RestorePlan, VerifyDepth, restore, store, verify};
+use backup_model::Compression;
+use backup_testkit::{describe, is_root};
+use common::{Hears, inside, make, plan, restoring};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tar::{EntryType, Header};
 
 /// One entry as an attacker writes it: any name, any type, any link.
@@ -147,4 +150,167 @@ fn lies_are_damage_not_panics() {
     let evil = [entry("p", EntryType::XHeader, "", record.as_bytes()), entry("hole", EntryType::Regular, "", &map)].concat();
     fs::write(&path, [&evil[..], &[0; 1024]].concat()).expect("written");
     assert!(matches!(verify(&path, VerifyDepth::Deep, &Hears::default()), Err(EngineError::Damaged { .. })));
+}
+
+/// The beginning of an attack: a folder with something precious outside of the target.
+fn scene() -> (tempfile::TempDir, PathBuf, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let outside = folder.path().join("outside");
+    fs::create_dir_all(outside.join("inner")).expect("a folder");
+    fs::write(outside.join("precious"), "untouched").expect("a file");
+    fs::hard_link(outside.join("precious"), outside.join("inner/second name")).expect("a link");
+    fs::write(outside.join("inner/f0"), "a file with a name that the archive has too").expect("a file");
+    let before = describe(&outside);
+    (folder, outside, before)
+}
+
+#[test]
+fn duplicate_names_and_devices_stay_inside() {
+    let same_name = [
+        entry("x", EntryType::Regular, "", b"first"),
+        entry("x", EntryType::Symlink, "../outside/precious", b""),
+        entry("x", EntryType::Regular, "", b"second"),
+        entry("x", EntryType::Link, "x", b""),
+        entry("x", EntryType::Directory, "", b""),
+        entry("x/precious", EntryType::Regular, "", b"third"),
+        entry("x", EntryType::Fifo, "", b""),
+        entry("x", EntryType::Char, "", b""),
+        entry("x", EntryType::Block, "", b""),
+        entry("x", EntryType::Regular, "", b"last"),
+    ];
+    attack(&same_name);
+    attack(&[entry("null", EntryType::Char, "", b""), entry("null", EntryType::Regular, "", b"into the device?")]);
+}
+
+#[test]
+fn sizes_that_lie_write_nothing_more() {
+    for size in ["999999999999999", "18446744073709551615", "9223372036854775808", "0"] {
+        let record = format!(" size={size}\n");
+        let record = format!("{}{record}", record.len() + 2);
+        let evil = [entry("p", EntryType::XHeader, "", record.as_bytes()), entry("a", EntryType::Regular, "", b"x")];
+        for e in attack(&evil) {
+            assert!(matches!(e, Some(EngineError::Damaged { .. } | EngineError::Refused { .. })), "{size}: {e:?}");
+        }
+    }
+}
+
+/// One gzip member, again and again: an archive of many gigabytes in a few megabytes.
+fn repeated(path: &Path, first: &[u8], again: &[u8], times: usize) {
+    let mut packer = libdeflater::Compressor::new(libdeflater::CompressionLvl::best());
+    let mut pack = |bytes: &[u8]| {
+        let mut out = vec![0; packer.gzip_compress_bound(bytes.len())];
+        let n = packer.gzip_compress(bytes, &mut out).expect("packed");
+        out.truncate(n);
+        out
+    };
+    let (first, again, end) = (pack(first), pack(again), pack(&[0; 1024]));
+    let mut file = std::io::BufWriter::new(fs::File::create(path).expect("a file"));
+    file.write_all(&first).expect("written");
+    for _ in 0..times {
+        file.write_all(&again).expect("written");
+    }
+    file.write_all(&end).expect("written");
+    file.flush().expect("written");
+}
+
+#[test]
+fn bombs_are_refused() {
+    let (folder, outside, before) = scene();
+    let path = folder.path().join("evil.tar.gz");
+    let target = folder.path().join("target");
+    // 100 GiB of zeros in 100 MiB.
+    let mut header = entry("bomb", EntryType::Regular, "", b"");
+    header[124..136].copy_from_slice(b"\x80\0\0\0\0\0\0\x19\0\0\0\0");
+    let sum: u32 = header.iter().enumerate().map(|(i, b)| if (148..156).contains(&i) { 32 } else { u32::from(*b) }).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    repeated(&path, &header, &vec![0; 1 << 20], 100 << 10);
+    let error = restore(&restoring(&path, &target), &Hears::default()).expect_err("refused");
+    assert!(matches!(&error, EngineError::Refused { what, .. } if what.contains("--max-size")), "{error}");
+    assert_eq!(fs::read_dir(&target).expect("the target").count(), 0, "nothing of it is written");
+    // Ten million entries in a few megabytes.
+    let many = entry("d", EntryType::Directory, "", b"").repeat(2048);
+    repeated(&path, &many, &many, 5000);
+    let error = restore(&restoring(&path, &target), &Hears::default()).expect_err("refused");
+    assert!(matches!(&error, EngineError::Refused { what, .. } if what.contains("--max-entries")), "{error}");
+    // A limit that somebody sets holds.
+    let plan = RestorePlan { max_entries: Some(10), ..restoring(&path, &target) };
+    assert!(matches!(restore(&plan, &Hears::default()), Err(EngineError::Refused { .. })));
+    assert_eq!(describe(&outside), before);
+}
+
+#[test]
+fn more_than_the_sidecar_says_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("s");
+    fs::create_dir(&source).expect("a folder");
+    for n in 0..10 {
+        fs::write(source.join(n.to_string()), "x").expect("a file");
+    }
+    let archive = make(&plan(&[&source], &folder.path().join("b"), Compression::None)).0.path;
+    let sidecar = store::sidecar_path(&archive);
+    let text = fs::read_to_string(&sidecar).expect("a sidecar");
+    fs::write(&sidecar, text.replace("\"files\": 10", "\"files\": 5")).expect("written");
+    let error = restore(&restoring(&archive, &folder.path().join("t")), &Hears::default()).expect_err("refused");
+    assert!(matches!(error, EngineError::Refused { .. }), "{error}");
+}
+
+/// As root, against somebody who swaps the folders and part files of the target for links to the
+/// outside, a thousand times and more.
+#[test]
+fn swapped_folders_lead_nowhere() {
+    if !is_root() {
+        return;
+    }
+    let (folder, outside, before) = scene();
+    let source = folder.path().join("s");
+    for d in 0..20 {
+        fs::create_dir_all(source.join(format!("d{d}/inner"))).expect("folders");
+        for f in 0..20 {
+            fs::write(source.join(format!("d{d}/inner/f{f}")), "from the archive").expect("a file");
+        }
+        std::os::unix::fs::symlink("f0", source.join(format!("d{d}/inner/link"))).expect("a link");
+        fs::hard_link(source.join(format!("d{d}/inner/f1")), source.join(format!("d{d}/inner/precious"))).expect("a link");
+        nix::unistd::mkfifo(&source.join(format!("d{d}/inner/fifo")), nix::sys::stat::Mode::from_bits_truncate(0o666))
+            .expect("a fifo");
+    }
+    let archive = make(&plan(&[&source], &folder.path().join("b"), Compression::Gzip(1))).0.path;
+    let target = folder.path().join("target");
+    let inside = inside(&target, &source);
+    let (swaps, over) = (AtomicU64::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for d in 0..20 {
+                    let (door, away) = (inside.join(format!("d{d}")), inside.join(format!("away{d}")));
+                    if fs::rename(&door, &away).is_ok() && std::os::unix::fs::symlink(&outside, &door).is_ok() {
+                        swaps.fetch_add(1, Ordering::Relaxed);
+                        std::thread::yield_now();
+                        let _ = fs::remove_file(&door);
+                        let _ = fs::rename(&away, &door);
+                    }
+                    for part in fs::read_dir(door.join("inner")).into_iter().flatten().flatten() {
+                        if part.file_name().to_string_lossy().ends_with(".part") && fs::remove_file(part.path()).is_ok() {
+                            let _ = std::os::unix::fs::symlink(outside.join("precious"), part.path());
+                        }
+                    }
+                }
+            }
+        });
+        let begun = std::time::Instant::now();
+        for round in 0.. {
+            let overwrite = [Overwrite::Always, Overwrite::Never, Overwrite::Older][round % 3];
+            // It may fail or leave entries out; it may not touch the outside.
+            let _ = restore(&RestorePlan { overwrite, ..restoring(&archive, &target) }, &Hears::default());
+            let enough = swaps.load(Ordering::Relaxed) >= 1000 && round >= 30;
+            if enough || begun.elapsed().as_secs() > 120 {
+                break;
+            }
+            if round % 5 == 4 {
+                let _ = fs::remove_dir_all(&target);
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    assert!(swaps.load(Ordering::Relaxed) >= 1000, "only {} swaps", swaps.load(Ordering::Relaxed));
+    assert_eq!(describe(&outside), before);
 }

@@ -1,5 +1,6 @@
 //! Runs at work in this process: their progress, their notes, and the wish to stop them.
 
+use backup_catalogue::Finish;
 use backup_engine::Observer;
 use backup_model::{Note, NoteLevel, Progress, RunId, display_bytes};
 use std::collections::HashMap;
@@ -92,12 +93,22 @@ impl Observer for LiveRun {
     }
 }
 
+/// The end of a run that the catalogue would not take.
+#[derive(Clone, Debug)]
+pub(crate) struct KeptEnd {
+    pub(crate) finish: Finish,
+    /// What whoever waits is told: a run that is not recorded has failed.
+    pub(crate) error: String,
+}
+
 /// All runs at work in this process.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Live {
     runs: Arc<Mutex<HashMap<RunId, Arc<LiveRun>>>>,
     /// Told when a run begins or ends.
     pub(crate) changed: Arc<Notify>,
+    /// Ends of runs that the catalogue would not take.
+    unrecorded: Arc<Mutex<HashMap<RunId, KeptEnd>>>,
 }
 
 impl Live {
@@ -127,6 +138,30 @@ impl Live {
 
     pub(crate) fn snapshot(&self, id: RunId) -> Option<Snapshot> {
         self.get(id).map(|r| r.snapshot())
+    }
+
+    fn unrecorded(&self) -> MutexGuard<'_, HashMap<RunId, KeptEnd>> {
+        self.unrecorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the end of a run until the catalogue takes it.
+    pub(crate) fn keep_end(&self, id: RunId, end: KeptEnd) {
+        self.unrecorded().insert(id, end);
+        self.changed.notify_waiters();
+    }
+
+    /// An end that is not in the catalogue yet.
+    pub(crate) fn end_of(&self, id: RunId) -> Option<KeptEnd> {
+        self.unrecorded().get(&id).cloned()
+    }
+
+    /// All ends that are not in the catalogue yet.
+    pub(crate) fn kept_ends(&self) -> Vec<(RunId, KeptEnd)> {
+        self.unrecorded().iter().map(|(id, end)| (*id, end.clone())).collect()
+    }
+
+    pub(crate) fn forget_end(&self, id: RunId) {
+        self.unrecorded().remove(&id);
     }
 
     pub(crate) fn count(&self) -> usize {

@@ -1,5 +1,6 @@
 //! Wishes: what is asked for becomes a run in the catalogue, and then work.
 
+use crate::live::KeptEnd;
 use crate::{App, Mode, OperationError};
 use backup_catalogue::{Finish, NewRun};
 use backup_engine::Overwrite;
@@ -287,9 +288,19 @@ impl App {
         if backup_model::unique_prefix_ok(word)
             && let Some(run) = self.catalogue().run_by_prefix(word).await?
         {
-            return Ok(run);
+            return Ok(self.with_kept_end(run));
         }
         let open = self.catalogue().open_runs().await?;
         open.into_iter().map(|(run, ..)| run).find(|r| r.name == word).ok_or_else(none)
+    }
+
+    /// A run with its end, also if the catalogue would not take it.
+    fn with_kept_end(&self, run: Run) -> Run {
+        match self.live().end_of(run.id) {
+            Some(KeptEnd { finish, error }) => {
+                Run { status: RunStatus::Failed, ended: Some(finish.ended), counts: finish.counts, error: Some(error), ..run }
+            }
+            None => run,
+        }
     }
 }

@@ -7,6 +7,7 @@ impl App {
     /// Works on pending runs until asked to stop; then waits for those at work.
     pub async fn run_queue(&self) {
         while !self.is_stopping() {
+            self.record_kept_ends().await;
             self.fill().await;
             tokio::select! {
                 () = self.wake().notified() => {}

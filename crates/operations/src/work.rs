@@ -1,10 +1,10 @@
 //! Works on one run, from the claim to the end.
 
-use crate::live::LiveRun;
+use crate::live::{KeptEnd, LiveRun};
 use crate::locks::ScheduleLock;
 use crate::request::{RestoreWish, VerifyWish, new_uuid, overwrite};
 use crate::{App, OperationError};
-use backup_catalogue::Finish;
+use backup_catalogue::{CatalogueError, Finish};
 use backup_engine::{BackupPlan, EngineError, Observer, Receipt, RestorePlan, VerifyDepth};
 use backup_model::{
     ArchiveId, Manifest, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, Schedule, format_duration, format_size,
@@ -55,12 +55,30 @@ async fn blocking<T: Send + 'static>(
 impl App {
     /// Claims a pending run and works on it to its end.
     pub(crate) async fn take_and_work(&self, id: RunId) {
-        let now = self.now();
-        match self.catalogue().claim(id, self.lease(), now, now + LEASE).await {
-            Ok(true) => self.work(id).await,
-            Ok(false) => {}
-            Err(e) => tracing::error!("the run {id} cannot be begun: {e}"),
+        let mut failure = String::new();
+        for wait in [0, 1, 5] {
+            tokio::time::sleep(Duration::from_secs(wait)).await;
+            let now = self.now();
+            match self.catalogue().claim(id, self.lease(), now, now + LEASE).await {
+                Ok(true) => return self.work(id).await,
+                Ok(false) => return,
+                Err(e) => {
+                    tracing::error!("the run {id} cannot be begun: {e}");
+                    failure = e.to_string();
+                }
+            }
         }
+        // Somebody may wait for it, and no queue will take it up in this process.
+        let error = format!("it could not be begun: {failure}");
+        let finish = Finish {
+            status: RunStatus::Failed,
+            ended: self.now(),
+            counts: RunCounts::default(),
+            error: Some(error.clone()),
+            made: None,
+            notes: Vec::new(),
+        };
+        self.live().keep_end(id, KeptEnd { finish, error });
     }
 
     /// Works on a run that this process has claimed.
@@ -87,8 +105,14 @@ impl App {
         let made = done.as_ref().ok().and_then(|o| o.made.as_ref()).map(|r| r.path.display().to_string());
         let finish = self.finish_of(done, &live, notes);
         let more = made.map(|p| format!(" in {p}")).unwrap_or_default();
-        if self.write_down(id, &finish).await {
-            log_end(run.operation, &run.name, &finish, &more);
+        match self.write_down(id, &finish).await {
+            Ok(()) => log_end(run.operation, &run.name, &finish, &more),
+            Err(e) => {
+                // The archive has its sidecar and is taken in when the catalogue works again.
+                let was = finish.error.clone().unwrap_or_else(|| format!("it was {}{more}", finish.status));
+                let error = format!("its end could not be recorded: {e}; {was}");
+                self.live().keep_end(id, KeptEnd { finish: finish.clone(), error });
+            }
         }
         if run.operation == Operation::Backup && matches!(finish.status, RunStatus::Completed | RunStatus::Warning) {
             self.prune_after(&run.name).await;
@@ -145,15 +169,26 @@ impl App {
     }
 
     /// Writes the end of a run down; a disk that is full for the moment gets a few chances.
-    async fn write_down(&self, id: RunId, finish: &Finish) -> bool {
+    async fn write_down(&self, id: RunId, finish: &Finish) -> Result<(), CatalogueError> {
+        let mut done = Ok(());
         for wait in [0, 1, 5, 20] {
             tokio::time::sleep(Duration::from_secs(wait)).await;
-            match self.catalogue().finish(id, finish).await {
-                Ok(()) => return true,
+            done = self.catalogue().finish(id, finish).await;
+            match &done {
+                Ok(()) => break,
                 Err(e) => tracing::error!("the end of run {id} ({}) cannot be recorded: {e}", finish.status),
             }
         }
-        false
+        done
+    }
+
+    /// Tries again to record ends that the catalogue would not take.
+    pub(crate) async fn record_kept_ends(&self) {
+        for (id, end) in self.live().kept_ends() {
+            if self.catalogue().finish(id, &end.finish).await.is_ok() {
+                self.live().forget_end(id);
+            }
+        }
     }
 
     async fn work_backup(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {

@@ -1,10 +1,12 @@
 //! What tests share. Only for `tests/` folders and test modules.
 
+mod broken;
 mod home;
 mod tree;
 
+pub use broken::{Breaks, mount_broken};
 pub use home::{Ran, TestHome};
-pub use tree::{describe, make_tree, make_tree_as_root};
+pub use tree::{describe, make_extremes, make_many, make_tree, make_tree_as_root};
 
 /// Whether this is root; says on stderr what is left out if not. CI runs as root, so nothing is
 /// left out there.

@@ -1,14 +1,18 @@
 //! Trees with everything that a backup must keep, and a description to compare them by.
 
-use nix::sys::stat::{Mode, SFlag, UtimensatFlags, mknod, utimensat};
+use nix::dir::Dir;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fstatat, mkdirat, mknod, utimensat};
 use nix::sys::time::TimeSpec;
+use nix::unistd::{Whence, linkat, lseek, symlinkat};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::Read;
+use std::hash::{DefaultHasher, Hasher};
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
 use std::path::Path;
 
 fn set_time(path: &Path, sec: i64, nsec: i64) {
@@ -90,60 +94,136 @@ pub fn make_tree_as_root(root: &Path) {
     let _ = xattr::set(root.join("file 0.bin"), "trusted.note", b"for root");
 }
 
+/// Adds what strains a program: a path of 8 kB with something of each kind at its end, and a file of a
+/// terabyte that is nearly all hole.
+pub fn make_extremes(root: &Path) {
+    let terabyte = File::create(root.join("terabyte")).expect("a file");
+    terabyte.set_len(1 << 40).expect("a length");
+    for (at, data) in [(0, &b"begin"[..]), (1 << 39, b"middle"), ((1 << 40) - 3, b"end")] {
+        terabyte.write_all_at(data, at).expect("data");
+    }
+    let mut dir = File::open(root).expect("the root");
+    for level in 0..40 {
+        let name = format!("{level:02}{}", "deep".repeat(50));
+        mkdirat(&dir, name.as_str(), Mode::from_bits_truncate(0o751)).expect("a folder");
+        dir = File::from(openat(&dir, name.as_str(), OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()).expect("a folder"));
+    }
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT;
+    for name in ["bottom", "other"] {
+        let mut file = File::from(openat(&dir, name, flags, Mode::from_bits_truncate(0o640)).expect("a file"));
+        file.write_all(name.as_bytes()).expect("data");
+    }
+    linkat(&dir, "bottom", &dir, "further name", AtFlags::empty()).expect("a hard link");
+    symlinkat("bottom", &dir, "link").expect("a link");
+    nix::unistd::mkfifoat(&dir, "fifo", Mode::from_bits_truncate(0o600)).expect("a fifo");
+    let time = TimeSpec::new(1_000_000_000, 987_654_321);
+    for name in ["bottom", "link", "fifo"] {
+        utimensat(&dir, name, &time, &time, UtimensatFlags::NoFollowSymlink).expect("a time");
+    }
+}
+
+/// Fills a folder with so many files, a hundred in each folder, some with further names, links,
+/// extended attributes, holes, odd modes and times.
+pub fn make_many(root: &Path, count: usize) {
+    for n in 0..count {
+        let folder = root.join(format!("{:02}/{:03}", n / 100 % 50, n / 5000));
+        if n % 100 == 0 {
+            fs::create_dir_all(&folder).expect("a folder");
+        }
+        let mut name = format!("file {n}").into_bytes();
+        name.extend((0..n % 5).map(|i| (n * 31 + i * 7) as u8).filter(|b| *b != 0 && *b != b'/'));
+        let path = folder.join(OsStr::from_bytes(&name));
+        let size = n * 13 % 900;
+        fs::write(&path, [n as u8, (n >> 8) as u8, b'\n'].repeat(size / 3)).expect("a file");
+        match n % 50 {
+            1 => fs::hard_link(&path, folder.join(format!("further name of {n}"))).expect("a hard link"),
+            2 => symlink(format!("../{n}"), folder.join(format!("link {n}"))).expect("a link"),
+            3 => fs::set_permissions(&path, fs::Permissions::from_mode(0o1000 * (n as u32 / 50 % 8) + 0o604)).expect("a mode"),
+            4 => set_time(&path, n as i64 * 10_000 - 100_000_000, n as i64 * 7919 % 1_000_000_000),
+            5 => {
+                // Not every file system has them; where there are none, none are compared.
+                let _ = xattr::set(&path, format!("user.number{n}"), &name);
+            }
+            6 => File::options().write(true).open(&path).and_then(|f| f.set_len(1 << 20)).expect("a hole"),
+            _ => {}
+        }
+    }
+}
+
 /// Everything that matters about a tree, one line an entry, sorted: two trees are equal if these are.
+/// No path is too long for it, and holes cost it nothing.
 #[must_use]
 pub fn describe(root: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     let mut links = BTreeMap::new();
-    walk(root, root, &mut lines, &mut links);
+    walk(File::open(root).expect("the root").into(), Path::new(""), &mut lines, &mut links);
     lines
 }
 
-fn walk(root: &Path, folder: &Path, lines: &mut Vec<String>, links: &mut BTreeMap<(u64, u64), String>) {
-    let mut names: Vec<_> = fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path()).collect();
+/// A digest of a file's contents that is the same whether zeros are stored or holes.
+fn digest(file: &File) -> u64 {
+    let mut hash = DefaultHasher::new();
+    let mut buffer = vec![0; 1 << 16];
+    let mut at = 0;
+    while let Ok(data) = lseek(file, at, Whence::SeekData) {
+        at = data / 4096 * 4096;
+        let end = lseek(file, data, Whence::SeekHole).expect("the end of the data");
+        while at < end {
+            let n = file.read_at(&mut buffer, at as u64).expect("data");
+            if n == 0 {
+                return hash.finish();
+            }
+            for (i, block) in buffer[..n].chunks(4096).enumerate() {
+                if block.iter().any(|b| *b != 0) {
+                    hash.write_u64(at as u64 + i as u64 * 4096);
+                    hash.write(block);
+                }
+            }
+            at += n as i64;
+        }
+        at = at.max(end);
+    }
+    hash.finish()
+}
+
+fn walk(dir: OwnedFd, path: &Path, lines: &mut Vec<String>, links: &mut BTreeMap<(u64, u64), String>) {
+    let opened = openat(&dir, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()).expect("a folder");
+    let mut names: Vec<Vec<u8>> =
+        Dir::from_fd(opened).expect("a folder").iter().map(|e| e.expect("an entry").file_name().to_bytes().to_vec()).collect();
+    names.retain(|n| n != b"." && n != b"..");
     names.sort();
-    for path in names {
-        let meta = fs::symlink_metadata(&path).expect("metadata");
-        let relative = format!("{:?}", path.strip_prefix(root).expect("beneath"));
-        let kind = meta.file_type();
+    for name in names {
+        let name = OsStr::from_bytes(&name);
+        let stat = fstatat(&dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).expect("metadata");
+        let relative = format!("{:?}", path.join(name));
+        let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
         let mut line = format!(
             "{relative} mode={:o} owner={}:{} time={}.{:09}",
-            meta.mode(),
-            meta.uid(),
-            meta.gid(),
-            meta.mtime(),
-            meta.mtime_nsec()
+            stat.st_mode, stat.st_uid, stat.st_gid, stat.st_mtime, stat.st_mtime_nsec
         );
-        if kind.is_symlink() {
-            line += &format!(" -> {:?}", fs::read_link(&path).expect("a link"));
-        } else if kind.is_file() {
-            let mut hash = DefaultHasher::new();
-            let mut buffer = vec![0; 1 << 16];
-            let mut file = File::open(&path).expect("a file");
-            loop {
-                let n = file.read(&mut buffer).expect("data");
-                if n == 0 {
-                    break;
-                }
-                buffer[..n].hash(&mut hash);
-            }
-            let holes = meta.blocks() * 512 + 65_536 < meta.len();
-            line += &format!(" size={} hash={:x} holes={holes}", meta.len(), hash.finish());
-        } else if kind.is_char_device() || kind.is_block_device() {
-            line += &format!(" device={:x}", meta.rdev());
+        if kind == SFlag::S_IFLNK {
+            line += &format!(" -> {:?}", readlinkat(&dir, name).expect("a link"));
+        } else if kind == SFlag::S_IFREG {
+            let file = File::from(openat(&dir, name, OFlag::O_RDONLY, Mode::empty()).expect("a file"));
+            let holes = stat.st_blocks * 512 + 65_536 < stat.st_size;
+            line += &format!(" size={} hash={:x} holes={holes}", stat.st_size, digest(&file));
+        } else if kind == SFlag::S_IFCHR || kind == SFlag::S_IFBLK {
+            line += &format!(" device={:x}", stat.st_rdev);
         }
-        if meta.nlink() > 1 && !kind.is_dir() {
-            let first = links.entry((meta.dev(), meta.ino())).or_insert_with(|| relative.clone());
+        if stat.st_nlink > 1 && kind != SFlag::S_IFDIR {
+            let first = links.entry((stat.st_dev, stat.st_ino)).or_insert_with(|| relative.clone());
             line += &format!(" same as {first}");
         }
-        let mut attributes: Vec<_> = xattr::list(&path).map(|l| l.collect()).unwrap_or_default();
+        let itself = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name);
+        let mut attributes: Vec<_> = xattr::list(&itself).map(|l| l.collect()).unwrap_or_default();
         attributes.sort();
-        for name in attributes {
-            line += &format!(" {name:?}={:?}", xattr::get(&path, &name).ok().flatten());
+        for key in attributes {
+            line += &format!(" {key:?}={:?}", xattr::get(&itself, &key).ok().flatten());
         }
         lines.push(line);
-        if kind.is_dir() {
-            walk(root, &path, lines, links);
+        if kind == SFlag::S_IFDIR {
+            let inner = openat(&dir, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty()).expect("a folder");
+            walk(inner, &path.join(name), lines, links);
         }
     }
 }

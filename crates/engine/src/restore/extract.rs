@@ -182,10 +182,11 @@ impl<'a> Extractor<'a> {
         }
     }
 
-    /// Counts an entry that was read, whether it is restored or not.
-    pub(super) fn count(&mut self, archive: &Path, position: u64) -> Result<(), EngineError> {
+    /// Counts an entry that was read, whether it is restored or not; `end` is where its data ends in the
+    /// stream, so that nothing of one that is too large is written.
+    pub(super) fn count(&mut self, archive: &Path, end: u64) -> Result<(), EngineError> {
         self.entries += 1;
-        self.limits.check(archive, self.entries, position)
+        self.limits.check(archive, self.entries, end)
     }
 
     /// Restores one entry whose data comes from `tar`. `expected` is the hash that the index gives.

@@ -126,7 +126,7 @@ fn whole(plan: &RestorePlan, index: Option<&IndexReader>, extractor: &mut Extrac
     // Further names of files that were not asked for themselves.
     let mut names: Vec<TarEntry> = Vec::new();
     while let Some(entry) = tar.next_entry().map_err(&failed)? {
-        extractor.count(&plan.archive, entry.offset)?;
+        extractor.count(&plan.archive, entry.offset.saturating_add(entry.stored))?;
         let expected = match &mut entries {
             Some(list) => advance(list, &entry, &plan.archive)?,
             None => None,

@@ -47,11 +47,14 @@ fn part_path(path: &Path) -> PathBuf {
     path.with_file_name(format!(".{name}.part"))
 }
 
-/// Files that are being written; whatever is not published is removed when this is dropped.
+/// Files that are being written; unless all of them are published they are removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Parts {
     archive: PathBuf,
+    /// Without their names yet.
     pending: Vec<PathBuf>,
+    /// With their names, while others have none.
+    named: Vec<PathBuf>,
 }
 
 impl Parts {
@@ -70,7 +73,7 @@ impl Parts {
             if archive.symlink_metadata().is_ok() || sidecar_path(&archive).symlink_metadata().is_ok() {
                 continue;
             }
-            let mut parts = Self { archive: archive.clone(), pending: Vec::new() };
+            let mut parts = Self { archive: archive.clone(), pending: Vec::new(), named: Vec::new() };
             match parts.create(&archive) {
                 Ok(file) => return Ok((parts, file)),
                 Err(EngineError::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {}
@@ -103,17 +106,21 @@ impl Parts {
         let folder = self.archive.parent().unwrap_or(Path::new("/")).to_owned();
         while let Some(path) = self.pending.first().cloned() {
             rename_new(&part_path(&path), &path).map_err(EngineError::io("name", &path))?;
-            self.pending.remove(0);
+            self.named.push(self.pending.remove(0));
         }
         sync_folder(&folder)?;
+        self.named.clear();
         Ok(self.archive.clone())
     }
 }
 
 impl Drop for Parts {
     fn drop(&mut self) {
+        // What cannot be removed now is swept at the next start; the sidecar goes first.
+        for path in self.named.iter().rev() {
+            let _ = fs::remove_file(path);
+        }
         for path in &self.pending {
-            // What cannot be removed now is swept at the next start.
             let _ = fs::remove_file(part_path(path));
         }
     }
