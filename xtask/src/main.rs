@@ -25,6 +25,8 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("backupd", &["backup-model", "backup-config", "backup-operations", "backup-server"]),
     ("backupctl", &["backup-model", "backup-wire", "backup-config", "backup-operations", "backup-client", "backup-server"]),
     ("backup-testkit", &[]),
+    ("backup-libfuzzer", &["backup-fuzz"]),
+    ("backup-fuzz", &["backup-model", "backup-config", "backup-engine"]),
     ("backup-bench", &["backup-model", "backup-catalogue"]),
     ("xtask", &[]),
 ];

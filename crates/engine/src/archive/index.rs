@@ -16,6 +16,10 @@ const END: &[u8; 8] = b"BKINDEND";
 const BLOCK: usize = 64 * 1024;
 /// No record is longer: a path of 64 KiB, a link of 64 KiB, and the numbers.
 const MAX_BLOCK: usize = 1 << 20;
+/// All paths of one block together.
+const MAX_PATHS: usize = 64 << 20;
+/// A directory of this size belongs to an archive of tens of terabytes.
+const MAX_DIRECTORY: u64 = 256 << 20;
 
 /// What an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -374,6 +378,71 @@ fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
     packer.compress(bytes)
 }
 
+/// What the end of an index says.
+struct Directory {
+    compression: Compression,
+    members: Vec<u32>,
+    entries: u64,
+    places: Vec<BlockPlace>,
+}
+
+impl Directory {
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut cursor = Cursor(bytes);
+        let compression = match cursor.bytes(1)?[0] {
+            0 => Compression::None,
+            1 => Compression::Gzip(5),
+            2 => Compression::Zstd(3),
+            _ => return None,
+        };
+        if cursor.number()? != MEMBER_SIZE as u64 {
+            return None;
+        }
+        let mut members = Vec::new();
+        for _ in 0..cursor.number()? {
+            members.push(cursor.small()?);
+        }
+        let entries = cursor.number()?;
+        let mut places = Vec::new();
+        for _ in 0..cursor.number()? {
+            let n = cursor.number()? as usize;
+            let first = cursor.bytes(n)?.to_vec();
+            places.push(BlockPlace { first, offset: cursor.number()?, length: cursor.small()?, entries: cursor.small()? });
+        }
+        Some(Self { compression, members, entries, places })
+    }
+}
+
+/// Decodes the entries of one unpacked block of an index; `None` if it is not one.
+#[must_use]
+pub fn decode_block(plain: &[u8], entries: u32) -> Option<Vec<Entry>> {
+    let mut cursor = Cursor(plain);
+    let mut list: Vec<Entry> = Vec::new();
+    let mut size = 0;
+    for _ in 0..entries {
+        let entry = decode(&mut cursor, list.last().map_or(&[][..], |e| &e.path))?;
+        // Paths share their beginnings: a small block could unfold to gigabytes.
+        size += entry.path.len();
+        if size > MAX_PATHS {
+            return None;
+        }
+        list.push(entry);
+    }
+    Some(list)
+}
+
+/// Encodes entries as one unpacked block of an index.
+#[must_use]
+pub fn encode_block(entries: &[Entry]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut previous: &[u8] = &[];
+    for entry in entries {
+        encode(entry, previous, &mut out);
+        previous = &entry.path;
+    }
+    out
+}
+
 /// Reads an index by the block.
 pub struct IndexReader {
     file: File,
@@ -393,7 +462,14 @@ impl IndexReader {
     /// # Errors
     /// The system's word, or [`EngineError::Damaged`].
     pub fn open(path: &Path) -> Result<Self, EngineError> {
-        let file = File::open(path).map_err(EngineError::io("open", path))?;
+        Self::from_file(File::open(path).map_err(EngineError::io("open", path))?, path)
+    }
+
+    /// Reads the directory of an index that is open already; `path` is for messages.
+    ///
+    /// # Errors
+    /// The system's word, or [`EngineError::Damaged`].
+    pub fn from_file(file: File, path: &Path) -> Result<Self, EngineError> {
         let length = file.metadata().map_err(EngineError::io("look at", path))?.len();
         let damaged = |what: &str| EngineError::damaged(path, what);
         if length < 40 {
@@ -405,46 +481,16 @@ impl IndexReader {
         file.read_exact_at(&mut trailer, length - 32).map_err(EngineError::io("read", path))?;
         let word = |i: usize| u64::from_le_bytes(trailer[i..i + 8].try_into().unwrap_or_default());
         let (start, packed, plain) = (word(0), word(8), word(16));
-        if &magic != MAGIC || &trailer[24..] != END || start.checked_add(packed) != Some(length - 32) || plain > 1 << 30 {
+        if &magic != MAGIC || &trailer[24..] != END || start.checked_add(packed) != Some(length - 32) || plain > MAX_DIRECTORY {
             return Err(damaged("it is no index of this version, or its end is missing"));
         }
         let mut bytes = vec![0; packed as usize];
         file.read_exact_at(&mut bytes, start).map_err(EngineError::io("read", path))?;
         let footer = zstd::bulk::decompress(&bytes, plain as usize)
             .map_err(|e| damaged(&format!("its directory cannot be unpacked: {e}")))?;
-        let mut reader = Self {
-            file,
-            path: path.to_owned(),
-            places: Vec::new(),
-            compression: Compression::None,
-            members: Vec::new(),
-            entries: 0,
-        };
-        reader.directory(&footer).ok_or_else(|| damaged("its directory is cut"))?;
-        Ok(reader)
-    }
-
-    fn directory(&mut self, footer: &[u8]) -> Option<()> {
-        let mut cursor = Cursor(footer);
-        self.compression = match cursor.bytes(1)?[0] {
-            0 => Compression::None,
-            1 => Compression::Gzip(5),
-            2 => Compression::Zstd(3),
-            _ => return None,
-        };
-        if cursor.number()? != MEMBER_SIZE as u64 {
-            return None;
-        }
-        for _ in 0..cursor.number()? {
-            self.members.push(cursor.small()?);
-        }
-        self.entries = cursor.number()?;
-        for _ in 0..cursor.number()? {
-            let n = cursor.number()? as usize;
-            let first = cursor.bytes(n)?.to_vec();
-            self.places.push(BlockPlace { first, offset: cursor.number()?, length: cursor.small()?, entries: cursor.small()? });
-        }
-        Some(())
+        let Directory { compression, members, entries, places } =
+            Directory::decode(&footer).ok_or_else(|| damaged("its directory is cut"))?;
+        Ok(Self { file, path: path.to_owned(), places, compression, members, entries })
     }
 
     fn block(&self, i: usize) -> Result<Vec<Entry>, EngineError> {
@@ -454,14 +500,7 @@ impl IndexReader {
         let damaged = |what: String| EngineError::damaged(&self.path, what);
         let plain =
             zstd::bulk::decompress(&packed, MAX_BLOCK).map_err(|e| damaged(format!("block {i} cannot be unpacked: {e}")))?;
-        let mut cursor = Cursor(&plain);
-        let mut list: Vec<Entry> = Vec::with_capacity((place.entries as usize).min(BLOCK));
-        for _ in 0..place.entries {
-            let previous = list.last().map_or(&[][..], |e| &e.path);
-            let entry = decode(&mut cursor, previous).ok_or_else(|| damaged(format!("block {i} is cut")))?;
-            list.push(entry);
-        }
-        Ok(list)
+        decode_block(&plain, place.entries).ok_or_else(|| damaged(format!("block {i} is cut")))
     }
 
     /// All entries from the first whose path is not before `path`.

@@ -125,6 +125,18 @@ impl Extended {
     }
 }
 
+/// Reads a tar stream to its end mark and tells the path, kind and size of each entry.
+///
+/// # Errors
+/// The stream is no tar, is damaged, or holds what is not read here.
+pub fn scan_tar(input: impl BufRead, tell: &mut dyn FnMut(&[u8], EntryKind, u64)) -> io::Result<()> {
+    let mut reader = TarReader::new(input);
+    while let Some(entry) = reader.next_entry()? {
+        tell(&entry.header.path, entry.header.kind.unwrap_or(EntryKind::File), entry.header.size);
+    }
+    Ok(())
+}
+
 impl<R: BufRead> TarReader<R> {
     pub(crate) fn new(input: R) -> Self {
         Self { input, position: 0, left: 0, fill: 0 }
