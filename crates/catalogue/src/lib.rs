@@ -75,6 +75,14 @@ impl Catalogue {
                         .await?;
                     Ok(())
                 })
+            })
+            .after_release(|connection, _| {
+                Box::pin(async move {
+                    // A full disk makes SQLite roll back by itself, and then the connection counts a
+                    // transaction that is none and refuses every other: it is closed. The ping lets a
+                    // rollback that is under way end first.
+                    Ok(connection.ping().await.is_ok() && !connection.is_in_transaction())
+                })
             });
         if recorded {
             // A pool tries again and again and then says only that time was up; one connection by
@@ -126,5 +134,25 @@ impl Catalogue {
     /// Closes all connections; what was committed is on the disk.
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_by_itself_spoils_no_connection() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let catalogue = Catalogue::open_file(&folder.path().join("catalogue.db")).await.expect("open");
+        for _ in 0..5 {
+            let mut transaction = catalogue.pool.begin_with("BEGIN IMMEDIATE").await.expect("begun");
+            // As SQLite does when the disk is full (https://www.sqlite.org/lang_transaction.html).
+            sqlx::raw_sql("ROLLBACK").execute(&mut *transaction).await.expect("rolled back");
+            drop(transaction);
+        }
+        for _ in 0..5 {
+            catalogue.pool.begin_with("BEGIN IMMEDIATE").await.expect("begun").commit().await.expect("committed");
+        }
     }
 }

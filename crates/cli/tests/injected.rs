@@ -274,7 +274,7 @@ fn what_was_complete_before_a_power_cut_is_whole_after_it() {
     let home = home();
     let image = home.path().join("disk.img");
     let disk = home.path().join("disk");
-    fs::File::create(&image).and_then(|f| f.set_len(128 << 20)).expect("an image");
+    fs::File::create(&image).and_then(|f| f.set_len(512 << 20)).expect("an image");
     assert!(Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image).status().expect("mkfs.ext4 runs").success());
     let image = image.to_str().expect("text").to_owned();
     let mut complete = Vec::new();

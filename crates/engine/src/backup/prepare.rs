@@ -43,9 +43,10 @@ pub(super) struct Batch {
 impl Batch {
     /// Adds an entry; `true` if the batch is now full.
     pub(super) fn add(&mut self, item: Item) -> bool {
-        let size = item.found.stat.st_size as u64;
-        if item.kind == EntryKind::File && size <= SMALL {
-            self.bytes += size;
+        if item.kind == EntryKind::File {
+            let size = item.found.stat.st_size as u64;
+            // A large file stays open until its turn comes, and not too many may.
+            self.bytes += if size <= SMALL { size } else { BATCH_BYTES / 8 };
         }
         self.items.push(item);
         self.items.len() >= BATCH_ENTRIES || self.bytes >= BATCH_BYTES

@@ -244,37 +244,31 @@ fn part(plan: &RestorePlan, index: &IndexReader, extractor: &mut Extractor<'_>) 
         }
     }
     extractor.observer.expect(expected_files, expected_bytes);
+    let mut taken = 0u64;
     for (i, path) in paths.iter().enumerate() {
         let mut any = false;
         for line in beneath(index, path) {
             let line = line?;
             any = true;
             let Some(offset) = line.offset else { continue };
-            members.seek(offset).map_err(&failed)?;
-            let mut tar = TarReader::new(&mut members);
-            let mut entry = tar
-                .next_entry()
-                .map_err(&failed)?
-                .ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))?;
+            let (mut tar, mut entry) = entry_at(plan, &mut members, offset)?;
             if entry.header.path != line.path {
                 return Err(EngineError::damaged(&plan.archive, "its index points to another entry"));
             }
             let mut expected = line.clone();
             // A further name whose file is not restored with it gets the contents itself.
             if line.kind == EntryKind::HardLink && !extractor.has_written(&line.link)? {
-                let Some(first) = index.get(&line.link)?.filter(|f| f.offset.is_some()) else {
+                let first = index.get(&line.link)?.and_then(|f| f.offset.map(|offset| (f, offset)));
+                let Some((first, offset)) = first else {
                     return Err(EngineError::damaged(&plan.archive, "a hard link names a file that is not there"));
                 };
-                members.seek(first.offset.unwrap_or_default()).map_err(&failed)?;
-                tar = TarReader::new(&mut members);
-                entry = tar
-                    .next_entry()
-                    .map_err(&failed)?
-                    .ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))?;
+                (tar, entry) = entry_at(plan, &mut members, offset)?;
                 entry.header.path.clone_from(&line.path);
                 extractor.instead_of(&line.link, &line.path);
                 expected = first;
             }
+            taken = taken.saturating_add(entry.stored);
+            extractor.count(&plan.archive, taken)?;
             extractor.entry(&entry, &mut tar, expected.hash, &failed)?;
         }
         if !any {
@@ -283,6 +277,19 @@ fn part(plan: &RestorePlan, index: &IndexReader, extractor: &mut Extractor<'_>) 
         }
     }
     Ok(())
+}
+
+/// The entry whose header begins at a place in the tar stream, and a reader of its data.
+fn entry_at<'a>(
+    plan: &RestorePlan,
+    members: &'a mut MemberReader,
+    offset: u64,
+) -> Result<(TarReader<&'a mut MemberReader>, TarEntry), EngineError> {
+    let failed = read_error(&plan.archive);
+    members.seek(offset).map_err(&failed)?;
+    let mut tar = TarReader::new(members);
+    let entry = tar.next_entry().map_err(&failed)?;
+    entry.map(|entry| (tar, entry)).ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))
 }
 
 fn beneath<'a>(index: &'a IndexReader, path: &'a [u8]) -> impl Iterator<Item = Result<Entry, EngineError>> + 'a {
