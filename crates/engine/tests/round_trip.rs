@@ -237,3 +237,28 @@ fn folders_are_listed_and_versions_compared() {
     .expect("compared");
     assert_eq!(changes, ["metadata s", "changed x", "added new", "removed z"]);
 }
+
+#[test]
+fn what_an_interrupted_restore_left_is_made_anew() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = tree(folder.path());
+    let (receipt, _) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5)));
+    let target = folder.path().join("restored");
+    restore(&restoring(&receipt.path, &target), &Hears::default()).expect("restored");
+    // Killed while it wrote these: a small file, a large one, one of a mode of its own.
+    let there = inside(&target, &source);
+    for name in ["file 511.bin", "file 3000000.bin", "file 512.bin"] {
+        fs::remove_file(there.join(name)).expect("removed");
+        fs::write(there.join(name), "half").expect("a file");
+        fs::set_permissions(there.join(name), fs::Permissions::from_mode(0o1200)).expect("a mode");
+    }
+    // And what somebody has put there meanwhile stays.
+    fs::write(there.join("file 513.bin"), "mine").expect("a file");
+    let report = restore(&restoring(&receipt.path, &target), &Hears::default()).expect("restored again");
+    assert_eq!((report.files, report.left), (3, 1), "{report:?}");
+    assert_eq!(fs::read(there.join("file 513.bin")).expect("a file"), b"mine");
+    let (ours, theirs) = (describe(&source), describe(&there));
+    let wrong: Vec<_> = ours.iter().zip(&theirs).filter(|(a, b)| a != b).map(|(a, _)| a).collect();
+    assert!(wrong.len() == 1 && wrong[0].contains("file 513.bin"), "{wrong:?}");
+}

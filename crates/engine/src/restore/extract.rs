@@ -2,7 +2,7 @@
 //! and large files at once, small files by several threads.
 
 use super::limits::{Limits, Space};
-use super::place::{PathSet, Placer, SmallFile};
+use super::place::{PathSet, Placer, SmallFile, keeps_marks};
 use super::tree::{Folder, Tree};
 use super::{Overwrite, RestorePlan, RestoreReport};
 use crate::archive::{ContentHash, EntryHeader, EntryKind, Segment, TarEntry, TarReader};
@@ -94,6 +94,7 @@ impl<'a> Base<'a> {
             written: Mutex::new(PathSet::default()),
             space: Space::default(),
             compared: AtomicU64::new(0),
+            marks: AtomicBool::new(false),
         };
         Self { placer, under_way: UnderWay::default() }
     }
@@ -150,6 +151,7 @@ impl<'a> Extractor<'a> {
         } else {
             std::fs::create_dir_all(&plan.target).map_err(EngineError::io("make the folder", &plan.target))?;
             let tree = Tree::open(&plan.target).map_err(|e| EngineError::io("open the folder", &plan.target)(e.into()))?;
+            base.placer.marks.store(keeps_marks(tree.root()), Ordering::Relaxed);
             for n in 0..cores().min(8) {
                 let (queue, jobs) = sync_channel(QUEUE);
                 let pool = pool.clone();
@@ -258,10 +260,10 @@ impl<'a> Extractor<'a> {
         }
         let done = if kind == EntryKind::HardLink {
             self.hard_link(tree, &folder, name, header)
-        } else if !placer.free(&folder, name, header, kind)? {
-            Ok(())
         } else if kind == EntryKind::File {
             placer.file(&folder, name, header, expected, |file| self.contents(&folder, file, entry, tar, failed))
+        } else if !placer.free(&folder, name, header, kind)? {
+            Ok(())
         } else {
             placer.special(&folder, name, header, kind)
         };

@@ -1,4 +1,5 @@
-//! Puts one entry in its place in an open folder: made beside it, given its metadata, renamed.
+//! Puts one entry in its place in an open folder. A file is made under its name where nothing stands, with a
+//! mode that says that it is not finished; anything else is made beside its place and renamed.
 
 use super::limits::Space;
 use super::tree::{Blocked, Folder};
@@ -14,13 +15,14 @@ use nix::libc;
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, UtimensatFlags, fchmod, fchmodat, futimens, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, mkfifoat, symlinkat, unlinkat};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// Many paths in little memory: the first half of their BLAKE3.
@@ -64,9 +66,31 @@ pub(super) struct Placer<'a> {
     pub(super) space: Space,
     /// Files whose contents were compared with the index.
     pub(super) compared: AtomicU64,
+    /// Whether unfinished files can be told by their mode.
+    pub(super) marks: AtomicBool,
 }
 
-/// The name of an entry while it is made. It follows from the entry's own name, so that a restore that
+/// The mode of a file that is not finished: the sticky bit, which means nothing on a file and which no
+/// program sets there. A restore that runs again knows by it what an earlier one left half-written.
+const UNFINISHED: u32 = 0o1200;
+
+/// Whether a file was left unfinished by a restore that was interrupted.
+fn unfinished(there: &FileStat, header: &EntryHeader) -> bool {
+    let sticky = libc::S_ISVTX;
+    there.st_mode & (libc::S_IFMT | sticky) == libc::S_IFREG | sticky && header.mode & sticky == 0
+}
+
+/// Whether the target's file system keeps the sticky bit of a file.
+pub(super) fn keeps_marks(target: impl AsFd) -> bool {
+    let name: &[u8] = b".backupctl-restore-mark.part";
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let made = openat(&target, name, flags, Mode::from_bits_truncate(UNFINISHED));
+    let kept = made.and_then(sys::stat_fd).is_ok_and(|s| s.st_mode & libc::S_ISVTX != 0);
+    let _ = unlinkat(&target, name, UnlinkatFlags::NoRemoveDir);
+    kept
+}
+
+/// The name of an entry while it is made beside what it replaces, or because it cannot be marked. It follows from the entry's own name, so that a restore that
 /// runs again finds what an earlier one left.
 fn part_name(name: &[u8]) -> Vec<u8> {
     let hash = blake3::hash(name);
@@ -174,6 +198,34 @@ impl Placer<'_> {
         })
     }
 
+    /// Makes a regular file where nothing stands, under its own name and with [`UNFINISHED`]; where
+    /// something stands that is to be replaced, beside it. `None`: what stands there stays.
+    fn create<'n>(
+        &self,
+        folder: &Folder,
+        name: &'n [u8],
+        header: &EntryHeader,
+    ) -> Result<Option<(File, Cow<'n, [u8]>)>, Blocked> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let open = |name: &[u8]| openat(&folder.dir, name, flags, Mode::from_bits_truncate(UNFINISHED)).map(File::from);
+        if self.marks.load(Ordering::Relaxed) {
+            match open(name) {
+                Ok(file) => return Ok(Some((file, Cow::Borrowed(name)))),
+                Err(Errno::EEXIST) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        match sys::stat_at(&folder.dir, name) {
+            Ok(there) if unfinished(&there, header) => unlinkat(&folder.dir, name, UnlinkatFlags::NoRemoveDir)?,
+            Ok(there) if self.keeps(header, EntryKind::File, &there) => return Ok(None),
+            Ok(_) | Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let part = part_name(name);
+        let file = make(folder.dir.as_fd(), &part, || open(&part))?;
+        Ok(Some((file, Cow::Owned(part))))
+    }
+
     /// Writes a regular file. `contents` fills it and answers the hash; `expected` is that of the index.
     pub(super) fn file(
         &self,
@@ -183,15 +235,13 @@ impl Placer<'_> {
         expected: Option<[u8; 32]>,
         contents: impl FnOnce(&File) -> Result<[u8; 32], EngineError>,
     ) -> Result<(), EngineError> {
-        let dir = folder.dir.as_fd();
-        let part = part_name(name);
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let file = match make(dir, &part, || openat(dir, part.as_slice(), flags, Mode::from_bits_truncate(0o600))) {
-            Ok(fd) => File::from(fd),
-            Err(e) => return self.blocked(&header.path, e.into()),
+        let (file, made) = match self.create(folder, name, header) {
+            Ok(Some(created)) => created,
+            Ok(None) => return Ok(()),
+            Err(e) => return self.blocked(&header.path, e),
         };
         let remove = || {
-            let _ = unlinkat(dir, part.as_slice(), UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(&folder.dir, &*made, UnlinkatFlags::NoRemoveDir);
         };
         let found = contents(&file).inspect_err(|_| remove())?;
         if let Some(expected) = expected {
@@ -206,7 +256,9 @@ impl Placer<'_> {
             self.compared.fetch_add(1, Ordering::Relaxed);
         }
         self.metadata(&file, header);
-        if let Err(e) = self.put_in_place(dir, &part, name) {
+        if *made != *name
+            && let Err(e) = self.put_in_place(folder.dir.as_fd(), &made, name)
+        {
             return self.blocked(&header.path, e.into());
         }
         let (files, bytes) = {
@@ -230,9 +282,6 @@ impl Placer<'_> {
     /// Writes a file that lies in memory.
     pub(super) fn small_file(&self, folder: &Folder, file: &SmallFile, data: &[u8]) -> Result<(), EngineError> {
         let SmallFile { name, header, expected, .. } = file;
-        if !self.free(folder, name, header, EntryKind::File)? {
-            return Ok(());
-        }
         self.space.took(&folder.dir, &self.plan.target, data.len() as u64, 1)?;
         self.file(folder, name, header, *expected, |file| {
             file.write_all_at(data, 0).map_err(|e| self.write_error(e))?;
@@ -262,14 +311,15 @@ impl Placer<'_> {
                 self.xattr_trouble(header, name, &e);
             }
         }
-        // Without its owner a file must not run with another's rights.
-        let mode = if owned { header.mode } else { header.mode & 0o1777 };
-        if let Err(e) = fchmod(file, Mode::from_bits_truncate(mode)) {
-            self.wrong(&header.path, "mode", e.desc());
-        }
         let time = TimeSpec::new(header.mtime.sec, i64::from(header.mtime.nsec));
         if let Err(e) = futimens(file, &time, &time) {
             self.wrong(&header.path, "time", e.desc());
+        }
+        // Last, as the mode says that a file is finished. Without its owner a file must not run with
+        // another's rights.
+        let mode = if owned { header.mode } else { header.mode & 0o1777 };
+        if let Err(e) = fchmod(file, Mode::from_bits_truncate(mode)) {
+            self.wrong(&header.path, "mode", e.desc());
         }
     }
 
