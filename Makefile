@@ -34,7 +34,7 @@ bench:
 	@bench/run.sh
 
 soak:
-	@tools/needs.sh test
+	@tools/needs.sh soak
 	@tools/soak.sh
 
 advisories:

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building (build), testing (test) or measuring (bench) needs, and says so first.
+# Installs what building (build), testing (test), the long campaigns (soak) or measuring (bench) need, and
+# says so first.
 # On a terminal a person may say no; without one it goes on.
 set -euo pipefail
 want=${1:-build}
@@ -18,6 +19,9 @@ needs=("cc:gcc" "make:make")
 if [ "$want" != build ]; then
     needs+=("git:git" "tar:tar" "gzip:gzip" "zstd:zstd" "perl:perl-base" "setpriv:util-linux" "mount:mount"
         "/usr/share/doc/libfaketime:libfaketime" "strace:strace" "mkfs.ext4:e2fsprogs" "xfs_io:xfsprogs")
+fi
+if [ "$want" = soak ]; then
+    needs+=("g++:g++")
 fi
 if [ "$want" = bench ]; then
     needs+=("pigz:pigz" "restic:restic" "borg:borgbackup" "hyperfine:hyperfine" "/usr/bin/time:time" "python3:python3")

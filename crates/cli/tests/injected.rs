@@ -2,7 +2,7 @@
 //! cannot be written to, sources that break or vanish (FUSE), and a power cut. After each the home must be
 //! in order: what was reported complete is there and whole, nothing half-written stays, the next run works.
 
-use backup_testkit::{Breaks, TestHome, is_root, mount_broken};
+use backup_testkit::{Breaks, TestHome, describe, is_root, mount_broken};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -212,6 +212,29 @@ fn without_inodes_or_rights_the_run_fails_and_the_rest_stays() {
     home.ok(&["status"]);
     home.ok(&["stop"]);
     in_order(&home);
+}
+
+#[test]
+fn a_restore_stops_before_the_disk_is_full_and_goes_on_later() {
+    if !is_root() {
+        return;
+    }
+    let home = home();
+    for n in 0..200 {
+        home.write(&format!("documents/small/{n}"), &"y".repeat(10_000));
+    }
+    home.ok(&["run", "docs"]);
+    let disk = home.path().join("disk");
+    let Some(_mount) = Mount::new(&["-t", "tmpfs", "-o", "size=4m", "tmpfs"], &disk) else { return };
+    let target = disk.to_str().expect("text");
+    let ran = home.run(&["restore", "docs", "--to", target]).code(1);
+    assert!(ran.out.contains("no space left to restore to"), "{} {}", ran.out, ran.err);
+    let free = nix::sys::statvfs::statvfs(&disk).expect("looked");
+    assert!(free.blocks_available() > 0, "it was filled to the last byte");
+    assert!(Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().expect("mount runs").success());
+    home.ok(&["restore", "docs", "--to", target]);
+    let source = home.path().join("documents");
+    assert_eq!(describe(&disk.join(source.strip_prefix("/").expect("absolute"))), describe(&source));
 }
 
 #[test]

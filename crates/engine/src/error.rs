@@ -30,11 +30,11 @@ pub enum EngineError {
         missing: u64,
     },
     /// The disk that is restored to is nearly full.
-    #[error("the disk of {path} has only {what} left; free some space and restore again: what is there already is kept")]
+    #[error("no space left to restore to {path}: {what}; free some space and restore again: what is there already is kept")]
     TargetFull {
         /// The target.
         path: String,
-        /// What is left.
+        /// How much is left, or the system's word.
         what: String,
     },
     /// A source is not there.

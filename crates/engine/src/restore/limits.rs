@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const UNKNOWN_ENTRIES: u64 = 1_000_000;
 /// Bytes of tar stream for each byte of such an archive, beside the first GiB.
 const UNKNOWN_RATIO: u64 = 200;
-/// Bytes between two looks at the disk.
+/// Bytes between two looks at the disk, if it has plenty.
 const LOOK_BYTES: u64 = 16 << 20;
 /// Entries between two looks at the disk.
 const LOOK_ENTRIES: u64 = 1024;
@@ -24,33 +24,39 @@ const RESERVE_INODES: u64 = 1000;
 
 /// How much an archive may hold.
 pub(super) struct Limits {
-    entries: u64,
-    bytes: u64,
-    /// Who says so, for the message.
-    by: &'static str,
+    entries: Limit,
+    bytes: Limit,
 }
+
+/// A number, and who says so, for the message.
+struct Limit(u64, &'static str);
 
 impl Limits {
     /// From what is known of the archive, if the plan does not say.
     pub(super) fn new(plan: &RestorePlan, size: u64, manifest: Option<&Manifest>, index: Option<&IndexReader>) -> Self {
-        let (entries, by) = match (manifest, index) {
-            (Some(m), _) => (m.files.saturating_add(m.folders).saturating_add(m.others), "its sidecar says"),
-            (None, Some(i)) => (i.entries, "its index says"),
-            (None, None) => (UNKNOWN_ENTRIES, "is allowed without a sidecar; if you trust it, use --max-entries or --max-size"),
+        let entries = match (plan.max_entries, manifest, index) {
+            (Some(entries), ..) => Limit(entries, "--max-entries allows"),
+            (_, Some(m), _) => Limit(m.files.saturating_add(m.folders).saturating_add(m.others), "its sidecar says"),
+            (_, _, Some(i)) => Limit(i.entries, "its index says"),
+            _ => Limit(UNKNOWN_ENTRIES, "is allowed without a sidecar; if you trust it, use --max-entries"),
         };
-        let bytes = match manifest {
-            Some(m) => m.archive.tar_size,
-            None => size.saturating_mul(UNKNOWN_RATIO).saturating_add(1 << 30),
+        let bytes = match (plan.max_bytes, manifest) {
+            (Some(bytes), _) => Limit(bytes, "--max-size allows"),
+            (_, Some(m)) => Limit(m.archive.tar_size, "its sidecar says"),
+            _ => {
+                let bytes = size.saturating_mul(UNKNOWN_RATIO).saturating_add(1 << 30);
+                Limit(bytes, "is allowed without a sidecar; if you trust it, use --max-size")
+            }
         };
-        Self { entries: plan.max_entries.unwrap_or(entries), bytes: plan.max_bytes.unwrap_or(bytes), by }
+        Self { entries, bytes }
     }
 
     /// Refuses an archive that goes beyond.
     pub(super) fn check(&self, archive: &Path, entries: u64, position: u64) -> Result<(), EngineError> {
-        let what = if entries > self.entries {
-            format!("it holds more entries than {} ({})", self.by, self.entries)
-        } else if position > self.bytes {
-            format!("it unpacks to more bytes than {} ({})", self.by, self.bytes)
+        let what = if entries > self.entries.0 {
+            format!("it holds more than {} entries, more than {}", self.entries.0, self.entries.1)
+        } else if position > self.bytes.0 {
+            format!("it unpacks to more than {} bytes, more than {}", self.bytes.0, self.bytes.1)
         } else {
             return Ok(());
         };
@@ -63,27 +69,37 @@ impl Limits {
 pub(super) struct Space {
     bytes: AtomicU64,
     entries: AtomicU64,
+    /// At how many bytes the next look is due.
+    look_at: AtomicU64,
 }
 
 impl Space {
     /// Notes what was written beneath `target`, and looks at the disk now and then.
     pub(super) fn took(&self, target: impl AsFd, path: &Path, bytes: u64, entries: u64) -> Result<(), EngineError> {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let written = self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let count = self.entries.fetch_add(entries, Ordering::Relaxed);
-        let crossed = |before: u64, more: u64, step: u64| before / step != (before + more) / step;
-        if before + count > 0 && !crossed(before, bytes, LOOK_BYTES) && !crossed(count, entries, LOOK_ENTRIES) {
+        let many = entries > 0 && count.is_multiple_of(LOOK_ENTRIES);
+        if written < self.look_at.load(Ordering::Relaxed) && !many {
             return Ok(());
         }
         // What the disk does not tell cannot be watched.
         let Ok(disk) = fstatvfs(target) else { return Ok(()) };
         let unit = disk.fragment_size();
         let free = disk.blocks_available() * unit;
-        if disk.blocks() > 0 && free < (disk.blocks() * unit / 100).min(RESERVE) {
-            return Err(EngineError::TargetFull { path: path.display().to_string(), what: format!("{free} bytes") });
+        let reserve = (disk.blocks() * unit / 100).min(RESERVE);
+        if disk.blocks() > 0 && free < reserve {
+            let what = format!("{free} bytes are free on its disk, of which {reserve} stay free");
+            return Err(EngineError::TargetFull { path: path.display().to_string(), what });
         }
+        // The less there is the more often it is looked at.
+        let step = ((free - reserve.min(free)) / 4).clamp(1 << 16, LOOK_BYTES);
+        self.look_at.store(written + step, Ordering::Relaxed);
         let inodes = disk.files_available();
         if disk.files() > 0 && inodes < (disk.files() / 100).min(RESERVE_INODES) {
-            return Err(EngineError::TargetFull { path: path.display().to_string(), what: format!("{inodes} inodes") });
+            return Err(EngineError::TargetFull {
+                path: path.display().to_string(),
+                what: format!("{inodes} inodes are free on its disk"),
+            });
         }
         Ok(())
     }

@@ -53,6 +53,9 @@ pub(super) struct SmallFile {
     pub(super) place: std::ops::Range<usize>,
 }
 
+/// A file that was just made, and the name that it has now.
+type Made<'n> = (File, Cow<'n, [u8]>);
+
 /// What all threads of a restore share.
 pub(super) struct Placer<'a> {
     pub(super) plan: &'a RestorePlan,
@@ -112,7 +115,7 @@ impl Placer<'_> {
     pub(super) fn write_error(&self, e: io::Error) -> EngineError {
         match e.raw_os_error() {
             Some(libc::ENOSPC | libc::EDQUOT) => {
-                EngineError::TargetFull { path: self.plan.target.display().to_string(), what: format!("nothing ({e})") }
+                EngineError::TargetFull { path: self.plan.target.display().to_string(), what: e.to_string() }
             }
             _ => EngineError::io("write beneath", &self.plan.target)(e),
         }
@@ -200,12 +203,7 @@ impl Placer<'_> {
 
     /// Makes a regular file where nothing stands, under its own name and with [`UNFINISHED`]; where
     /// something stands that is to be replaced, beside it. `None`: what stands there stays.
-    fn create<'n>(
-        &self,
-        folder: &Folder,
-        name: &'n [u8],
-        header: &EntryHeader,
-    ) -> Result<Option<(File, Cow<'n, [u8]>)>, Blocked> {
+    fn create<'n>(&self, folder: &Folder, name: &'n [u8], header: &EntryHeader) -> Result<Option<Made<'n>>, Blocked> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let open = |name: &[u8]| openat(&folder.dir, name, flags, Mode::from_bits_truncate(UNFINISHED)).map(File::from);
         if self.marks.load(Ordering::Relaxed) {
