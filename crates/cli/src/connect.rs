@@ -58,11 +58,17 @@ pub(crate) async fn to_daemon(home: &Home) -> Result<Option<Client>, Failure> {
     Ok(None)
 }
 
+/// This program once more, also for a user who may not go into the folder that it lies in (proc(5)).
+pub(crate) fn itself() -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("backupctl");
+    command
+}
+
 /// Where root works in a home of somebody else, it goes on as that user: no file changes hands.
 pub(crate) fn become_owner(home: &Home) -> Result<(), Failure> {
     let Some((uid, gid)) = other_owner(home) else { return Ok(()) };
-    let program = std::env::current_exe()?;
-    let error = Command::new(program).args(std::env::args_os().skip(1)).uid(uid).gid(gid).exec();
+    let error = itself().args(std::env::args_os().skip(1)).uid(uid).gid(gid).exec();
     Err(Failure::new(
         1,
         format!("the home belongs to uid {uid}, and going on as that user failed: {error}; use `sudo -u '#{uid}' backupctl …`"),

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 pub(super) async fn restore(c: &Context, what: RestoreArgs) -> Result<u8, Failure> {
     let dry_run = what.dry_run;
@@ -130,7 +130,7 @@ async fn send(client: &Client, report: &ReportRequest) -> bool {
 /// Lets a child of the home's owner write the report down.
 fn send_as(uid: u32, gid: u32, home: &backup_config::Home, report: &ReportRequest) -> bool {
     let write = || -> std::io::Result<bool> {
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut child = connect::itself()
             .arg("--home")
             .arg(home.root())
             .arg("__report")
