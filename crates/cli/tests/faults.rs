@@ -13,6 +13,19 @@ fn home() -> TestHome {
     TestHome::new(env!("CARGO_BIN_EXE_backupctl"))
 }
 
+/// The programs in a folder that every user may enter, wherever they were built.
+fn programs_for_all() -> (tempfile::TempDir, String) {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+    let built = Path::new(env!("CARGO_BIN_EXE_backupctl"));
+    for name in ["backupctl", "backupd"] {
+        fs::copy(built.with_file_name(name), folder.path().join(name)).expect("a program");
+    }
+    let program = folder.path().join("backupctl").to_str().expect("text").to_owned();
+    (folder, program)
+}
+
 /// A source that takes a while: incompressible megabytes.
 fn slow_source(home: &TestHome) {
     let mut bytes = vec![0u8; 4 << 20];
@@ -205,8 +218,13 @@ fn a_full_home_is_said_in_plain_words() {
     let fill = vec![0u8; 4096];
     let mut file = fs::File::create(small.join("fill")).expect("a file");
     while std::io::Write::write_all(&mut file, &fill).is_ok() {}
-    for args in [&["list"][..], &["run", "docs"], &["create", "documents;10:00;more"]] {
+    for args in [&["run", "docs"][..], &["create", "documents;10:00;more"]] {
         at(args).code(1).says("the disk of").says("free some space");
+    }
+    // Reading needs no space if the database has its working files still.
+    let listed = at(&["list"]);
+    if listed.code != 0 {
+        listed.code(1).says("the disk of").says("free some space");
     }
     at(&["start"]).code(1).says("No space left");
     assert_eq!(home.read("small/schedules.toml"), before);
@@ -266,7 +284,8 @@ fn root_as_a_guest_changes_no_owner() {
     if !is_root() {
         return;
     }
-    let home = home();
+    let (_programs, program) = programs_for_all();
+    let home = TestHome::new(&program);
     home.write("documents/mine", "x");
     home.write("documents/theirs", "y");
     own(home.path(), 12_345);
