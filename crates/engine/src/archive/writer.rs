@@ -54,7 +54,6 @@ impl ArchiveWriter {
             let depth = 2 * workers.len();
             let (feed, results) = ordered("compress", depth, workers)?;
             let counter = Arc::clone(&stored);
-            let packed_pool = packed_pool.clone();
             let writer = spawn("write", move || write_members(file, &results, packed_pool, &counter))?;
             Ok((feed, writer))
         };

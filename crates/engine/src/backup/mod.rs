@@ -7,7 +7,7 @@ mod prepare;
 use crate::archive::{ArchiveWriter, EntryKind, IndexWriter};
 use crate::error::EngineError;
 use crate::observer::{Observer, warning};
-use crate::parallel::{Feed, Pool, cores, ordered};
+use crate::parallel::{Feed, Pool, cores, lock, ordered};
 use crate::source::{Found, Visit, Walk};
 use crate::store::{Parts, index_path, sidecar_path, write_manifest};
 use assemble::Assembly;
@@ -126,7 +126,7 @@ impl Observer for Heard<'_> {
     fn note(&self, note: Note) {
         if note.level == NoteLevel::Warning {
             self.warnings.fetch_add(1, Ordering::Relaxed);
-            let mut first = self.first.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut first = lock(&self.first);
             if first.len() < 100 {
                 first.push(note.clone());
             }
