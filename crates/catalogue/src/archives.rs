@@ -6,9 +6,14 @@ use backup_model::{ArchiveId, ArchiveRecord, Manifest};
 use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 
-const COLUMNS: &str = "path, pinned, verified, verified_deep, verified_ok, manifest";
+const COLUMNS: &str = "path, pinned, verified, verified_deep, verified_ok, taken_in, manifest";
 
-pub(crate) async fn insert(connection: &mut sqlx::AnyConnection, manifest: &Manifest, path: &str) -> Result<(), CatalogueError> {
+pub(crate) async fn insert(
+    connection: &mut sqlx::AnyConnection,
+    manifest: &Manifest,
+    path: &str,
+    now: DateTime<Utc>,
+) -> Result<(), CatalogueError> {
     let text = serde_json::to_string(manifest).map_err(|e| CatalogueError::Content(e.to_string()))?;
     // A path that another archive had is free again: what was there is gone.
     sqlx::query("DELETE FROM archives WHERE path = $1 AND id <> $2")
@@ -17,8 +22,8 @@ pub(crate) async fn insert(connection: &mut sqlx::AnyConnection, manifest: &Mani
         .execute(&mut *connection)
         .await?;
     sqlx::query(
-        "INSERT INTO archives (id, schedule, path, started, size, manifest) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (id) DO UPDATE SET path = $3, manifest = $6",
+        "INSERT INTO archives (id, schedule, path, started, size, manifest, taken_in) VALUES ($1, $2, $3, $4, $5, $6, $7) \
+         ON CONFLICT (id) DO UPDATE SET path = $3, size = $5, manifest = $6",
     )
     .bind(manifest.id.to_string())
     .bind(manifest.schedule.as_str())
@@ -26,6 +31,7 @@ pub(crate) async fn insert(connection: &mut sqlx::AnyConnection, manifest: &Mani
     .bind(millis(manifest.started.with_timezone(&Utc)))
     .bind(manifest.archive.size as i64)
     .bind(text)
+    .bind(millis(now))
     .execute(&mut *connection)
     .await?;
     Ok(())
@@ -36,9 +42,9 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`CatalogueError`] from the database.
-    pub async fn adopt(&self, manifest: &Manifest, path: &str) -> Result<(), CatalogueError> {
+    pub async fn adopt(&self, manifest: &Manifest, path: &str, now: DateTime<Utc>) -> Result<(), CatalogueError> {
         let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        insert(&mut transaction, manifest, path).await?;
+        insert(&mut transaction, manifest, path, now).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! them, and `tests/conformance.rs` is the suite that every database must pass. File entries are not
 //! here: they are in the indexes beside the archives.
 
+mod alerts;
 mod archives;
 mod error;
 mod history;
@@ -30,7 +31,7 @@ pub struct Catalogue {
 }
 
 /// The steps from an empty database to the present schema, in order.
-const SQLITE: &[&str] = &[include_str!("sql/0001_sqlite.sql")];
+const SQLITE: &[&str] = &[include_str!("sql/0001_sqlite.sql"), include_str!("sql/0002_sqlite.sql")];
 
 impl Catalogue {
     /// Opens or makes the SQLite catalogue at a path.

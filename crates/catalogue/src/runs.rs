@@ -210,7 +210,7 @@ impl Catalogue {
         .execute(&mut *transaction)
         .await?;
         if let Some((manifest, path)) = &finish.made {
-            crate::archives::insert(&mut transaction, manifest, path).await?;
+            crate::archives::insert(&mut transaction, manifest, path, finish.ended).await?;
             sqlx::query("UPDATE runs SET archive = $1, archive_path = $2 WHERE id = $3")
                 .bind(manifest.id.to_string())
                 .bind(path)

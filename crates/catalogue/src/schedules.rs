@@ -2,7 +2,7 @@
 
 use crate::rows::{millis, time, word};
 use crate::{Catalogue, CatalogueError};
-use backup_model::{RunId, RunStatus};
+use backup_model::{ArchiveId, RunId, RunStatus};
 use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
@@ -25,10 +25,36 @@ pub struct ScheduleState {
     pub last_error: Option<String>,
     /// When a backup last succeeded.
     pub last_good: Option<DateTime<Utc>>,
+    /// When a version was last proven restorable, if nothing has withdrawn that since.
+    pub proven: Option<DateTime<Utc>>,
+    /// The archive that was proven.
+    pub proven_archive: Option<ArchiveId>,
+    /// The last trial restore, whatever it came to.
+    pub last_drill: Option<DateTime<Utc>>,
+    /// What it came to.
+    pub drill_text: Option<String>,
+    /// When its archives were last scrubbed.
+    pub last_scrub: Option<DateTime<Utc>>,
 }
 
 /// A row as it comes packed from the database.
-type Row = (String, String, i64, String, Option<String>, Option<String>, Option<i64>, Option<String>, Option<i64>);
+#[derive(serde::Deserialize)]
+struct Row(
+    String,
+    String,
+    i64,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+    Option<String>,
+    Option<i64>,
+);
 
 impl Catalogue {
     /// The states of all schedules that were ever seen.
@@ -38,13 +64,15 @@ impl Catalogue {
     pub async fn schedule_states(&self) -> Result<BTreeMap<String, ScheduleState>, CatalogueError> {
         // One row with all of them: a thousand rows would each cost a switch between threads.
         let packed: String = sqlx::query_scalar(
-            "SELECT CAST(json_group_array(json_array(name, trigger_text, dealt_until, frozen, last_run, last_status, last_ended, last_error, last_good)) AS TEXT) FROM schedules",
+            "SELECT CAST(json_group_array(json_array(name, trigger_text, dealt_until, frozen, last_run, last_status, last_ended, last_error, last_good, proven, proven_archive, last_drill, drill_text, last_scrub)) AS TEXT) FROM schedules",
         )
         .fetch_one(&self.pool)
         .await?;
         let rows: Vec<Row> = serde_json::from_str(&packed).map_err(|e| CatalogueError::Content(e.to_string()))?;
         rows.into_iter()
-            .map(|(name, trigger, dealt, frozen, id, status, ended, last_error, good)| {
+            .map(|row| {
+                let Row(name, trigger, dealt, frozen, id, status, ended, last_error, good, proven, archive, drill, text, scrub) =
+                    row;
                 let state = ScheduleState {
                     trigger,
                     dealt_until: (dealt != 0).then(|| time(dealt)),
@@ -54,6 +82,11 @@ impl Catalogue {
                     last_ended: ended.map(time),
                     last_error,
                     last_good: good.map(time),
+                    proven: proven.map(time),
+                    proven_archive: archive.map(|a| word(&a)).transpose()?,
+                    last_drill: drill.map(time),
+                    drill_text: text,
+                    last_scrub: scrub.map(time),
                 };
                 Ok((name, state))
             })

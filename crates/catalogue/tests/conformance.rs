@@ -61,6 +61,8 @@ fn manifest(schedule: &str, started: &str) -> Manifest {
         run: RunId(Uuid::now_v7()),
         kind: Kind::Full,
         parent: None,
+        full_because: None,
+        changed: None,
         content: "full".into(),
         form: "tar".into(),
         status: "completed".into(),
@@ -157,10 +159,10 @@ async fn archives_are_kept_pinned_verified_and_forgotten() {
     let (_folder, c) = sqlite().await;
     let list: Vec<Manifest> = (1..=5).map(|d| manifest("docs", &format!("2026-11-{d:02}T09:00:00+01:00"))).collect();
     for (n, m) in list.iter().enumerate() {
-        c.adopt(m, &format!("/b/{n}")).await.expect("adopted");
-        c.adopt(m, &format!("/b/{n}")).await.expect("adopted again");
+        c.adopt(m, &format!("/b/{n}"), at("2026-11-21T00:00:00Z")).await.expect("adopted");
+        c.adopt(m, &format!("/b/{n}"), at("2026-11-21T00:00:00Z")).await.expect("adopted again");
     }
-    c.adopt(&manifest("other", "2026-11-03T09:00:00Z"), "/b/other").await.expect("adopted");
+    c.adopt(&manifest("other", "2026-11-03T09:00:00Z"), "/b/other", at("2026-11-21T00:00:00Z")).await.expect("adopted");
     let ids = |records: Vec<backup_model::ArchiveRecord>| records.into_iter().map(|r| r.manifest.id).collect::<Vec<_>>();
     let newest_first: Vec<ArchiveId> = list.iter().rev().map(|m| m.id).collect();
     assert_eq!(ids(c.archives(Some("docs"), None, 0).await.expect("listed")), newest_first);

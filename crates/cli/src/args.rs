@@ -7,7 +7,6 @@ use std::path::PathBuf;
 pub(crate) const LATER: &[&str] = &[
     "check",
     "cleanup",
-    "rebuild",
     "database",
     "destination",
     "notifier",
@@ -18,29 +17,12 @@ pub(crate) const LATER: &[&str] = &[
     "sample-data",
     "user",
     "token",
-    "find",
-    "drill",
-    "scrub",
-    "consolidate",
-    "key",
     "audit",
     "recover",
     "--database",
-    "--full-every",
-    "--encrypt",
     "--destination",
     "--notify",
     "--into",
-    "--before",
-    "--after",
-    "--limit",
-    "--nice",
-    "--ionice",
-    "--drill",
-    "--checksum",
-    "--strip",
-    "--stdout",
-    "--as-tar",
 ];
 
 /// Backs up folders on schedules, and brings them back.
@@ -86,9 +68,27 @@ pub(crate) struct SettingArgs {
     /// Only when asked
     #[arg(long)]
     pub(crate) manual: bool,
-    /// full; other kinds come with a later version
+    /// full, incremental (since the last archive) or differential (since the last full one)
     #[arg(long)]
     pub(crate) kind: Option<String>,
+    /// When an archive is full all the same: a number of archives, weekly, monthly, or an age such as 30d
+    #[arg(long, value_name = "N|RHYTHM")]
+    pub(crate) full_every: Option<String>,
+    /// Put later full archives together from the chain instead of reading the source
+    #[arg(long)]
+    pub(crate) consolidate: bool,
+    /// What counts as changed: size, mtime, ctime, inode, mode, owner (default: all of them)
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) detect: Vec<String>,
+    /// Compare contents too where nothing else tells a change
+    #[arg(long)]
+    pub(crate) checksum: bool,
+    /// Encrypt to the public key in this file (may be given several times)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) encrypt_to: Vec<PathBuf>,
+    /// Encrypt with the passphrase in the first line of this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) encrypt_passphrase_file: Option<PathBuf>,
     /// gzip, gzip:1 to gzip:12, zstd, zstd:1 to zstd:19, none
     #[arg(long)]
     pub(crate) compression: Option<String>,
@@ -137,6 +137,39 @@ pub(crate) struct SettingArgs {
     /// Leave out larger files, for example 20GB
     #[arg(long, value_name = "SIZE")]
     pub(crate) max_file_size: Option<String>,
+    /// Leave out what programs make anew: caches, builds, temporary
+    #[arg(long, value_name = "PRESET", value_delimiter = ',')]
+    pub(crate) exclude_preset: Vec<String>,
+    /// Name of files in the source that hold further patterns, for example .backupignore
+    #[arg(long, value_name = "NAME")]
+    pub(crate) ignore_file: Vec<String>,
+    /// What matches may be unreadable without a warning
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) accept_unreadable: Vec<String>,
+    /// Niceness of a run, -20 to 19
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub(crate) nice: Option<i64>,
+    /// Priority of input and output: idle, best-effort:0 to best-effort:7
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) ionice: Option<String>,
+    /// Read at most so much a second, for example 20MB/s
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit: Option<String>,
+    /// Program to run before, as a JSON list: ["systemctl","stop","app"] (may be given several times)
+    #[arg(long, value_name = "ARGV")]
+    pub(crate) before: Vec<String>,
+    /// Program to run after
+    #[arg(long, value_name = "ARGV")]
+    pub(crate) after: Vec<String>,
+    /// Program to run after a failure
+    #[arg(long, value_name = "ARGV")]
+    pub(crate) on_failure: Vec<String>,
+    /// How often a version is restored for a trial: daily, weekly, monthly, 45d
+    #[arg(long, value_name = "RHYTHM")]
+    pub(crate) drill: Option<String>,
+    /// How much of the archives is read back how often, for example 5%/week
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) scrub: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -257,12 +290,14 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  backupctl status --json")]
     Status,
     /// Back up now
-    #[command(after_help = "Examples:\n  backupctl run docs_morning\n  backupctl run docs_morning photos --no-wait")]
+    #[command(
+        after_help = "Examples:\n  backupctl run docs_morning\n  backupctl run docs_morning --kind full\n  backupctl run docs_morning photos --no-wait"
+    )]
     Run {
         /// Names or indexes
         #[arg(required = true)]
         names: Vec<String>,
-        /// full; other kinds come with a later version
+        /// full, incremental or differential (default: what the schedule makes)
         #[arg(long)]
         kind: Option<String>,
         /// Do not wait for the end (needs the daemon)
@@ -317,10 +352,10 @@ pub(crate) enum Command {
         /// pending, running, completed, warning, failed or cancelled
         #[arg(long)]
         status: Option<String>,
-        /// backup, restore, verify or prune
+        /// backup, restore, verify, prune, drill, scrub, consolidate or rebuild
         #[arg(long)]
         operation: Option<String>,
-        /// full
+        /// full, incremental or differential
         #[arg(long)]
         kind: Option<String>,
         /// From this day or time
@@ -368,6 +403,65 @@ pub(crate) enum Command {
         archive: String,
         /// A folder in it
         path: Option<PathBuf>,
+    },
+    /// Find a file across all versions, deleted files too
+    #[command(
+        after_help = "Examples:\n  backupctl find letter.odt\n  backupctl find '*.odt' --schedule home\n  backupctl find 'me/letters/**' -i\n\nA word without wildcards is looked for anywhere in names."
+    )]
+    Find {
+        /// A pattern as in .gitignore, or a part of a name
+        pattern: String,
+        /// Only in archives of this schedule
+        #[arg(long, value_name = "NAME")]
+        schedule: Option<String>,
+        /// Upper and lower case are the same
+        #[arg(long, short)]
+        ignore_case: bool,
+        /// Paths to show for each schedule
+        #[arg(long, default_value_t = 1000)]
+        limit: u64,
+    },
+    /// Restore a version into a scratch folder and compare every entry: proof that it can be restored
+    #[command(after_help = "Examples:\n  backupctl drill docs_morning\n  backupctl drill docs_morning@2026-11-20 --sample 5")]
+    Drill {
+        /// A schedule's name (its newest version), NAME@TIME, an id or a file's path
+        archive: String,
+        /// Only so many percent of the files, chosen at random
+        #[arg(long, value_name = "PERCENT")]
+        sample: Option<f64>,
+    },
+    /// Read archives back to the last byte, those first that were not for longest
+    #[command(
+        after_help = "Examples:\n  backupctl scrub\n  backupctl scrub docs_morning --percent 10\n  backupctl scrub --time-limit 2h\n\nEach archive that was read counts at once: a scrub that is stopped goes on where it was."
+    )]
+    Scrub {
+        /// Only archives of this schedule
+        name: Option<String>,
+        /// Share of the bytes of the archives
+        #[arg(long, default_value_t = 100.0)]
+        percent: f64,
+        /// Begin no further archive after this, for example 2h
+        #[arg(long = "time-limit", value_name = "SPAN", value_parser = backup_model::parse_duration)]
+        limit: Option<std::time::Duration>,
+    },
+    /// Make a full archive out of the newest chain, without reading the source
+    #[command(after_help = "Example:\n  backupctl consolidate docs_morning")]
+    Consolidate {
+        /// Name or index
+        name: String,
+    },
+    /// Make lost or damaged indexes and sidecars again from the archives
+    #[command(after_help = "Examples:\n  backupctl rebuild\n  backupctl rebuild docs_morning")]
+    Rebuild {
+        /// Only archives of this schedule
+        name: Option<String>,
+    },
+    /// List what somebody should hear of, newest first: damaged archives, failed trial restores
+    #[command(after_help = "Example:\n  backupctl alerts")]
+    Alerts {
+        /// Rows to show
+        #[arg(long, default_value_t = 50)]
+        rows: u64,
     },
     /// Say what changed between two archives
     #[command(after_help = "Example:\n  backupctl diff docs_morning@2026-11-20 docs_morning@latest")]
@@ -423,20 +517,47 @@ pub(crate) struct RestoreArgs {
     /// A file's path, an id (or 8 characters of it), or NAME, NAME@latest or NAME@TIME
     pub(crate) archive: String,
     /// The folder to restore beneath
-    #[arg(long, value_name = "DIR", required_unless_present = "in_place", conflicts_with = "in_place")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "stdout", "as_tar"], conflicts_with_all = ["in_place", "stdout", "as_tar"])]
     pub(crate) to: Option<PathBuf>,
     /// Restore to where the files came from
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["stdout", "as_tar"])]
     pub(crate) in_place: bool,
+    /// Write the contents of this one file to standard output
+    #[arg(long, value_name = "PATH", conflicts_with = "as_tar")]
+    pub(crate) stdout: Option<PathBuf>,
+    /// Write everything, or what --path and --pattern choose, to standard output as a tar stream
+    #[arg(long)]
+    pub(crate) as_tar: bool,
     /// Only this file or folder, as `browse` shows it (may be given several times)
     #[arg(long, value_name = "PATH")]
     pub(crate) path: Vec<PathBuf>,
+    /// Only what matches, as in .gitignore (may be given several times)
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) pattern: Vec<String>,
+    /// Drop so many leading components of names
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) strip: usize,
     /// What to do where a file exists already
     #[arg(long, value_enum, default_value = "never")]
     pub(crate) overwrite: OverwriteArg,
+    /// Owners by the names that the archive holds, where this machine knows them, instead of by numbers
+    #[arg(long)]
+    pub(crate) owners_by_name: bool,
+    /// Give files of one user to another, FROM=TO by name or number (may be given several times)
+    #[arg(long, value_name = "FROM=TO")]
+    pub(crate) map_user: Vec<String>,
+    /// Give files of one group to another, FROM=TO by name or number (may be given several times)
+    #[arg(long, value_name = "FROM=TO")]
+    pub(crate) map_group: Vec<String>,
+    /// Give all files to USER:GROUP, by name or number, unless --map-user or --map-group says otherwise
+    #[arg(long, value_name = "USER:GROUP")]
+    pub(crate) owner: Option<String>,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Go on where an archive is damaged: what cannot be read is left out, each with a warning
+    #[arg(long)]
+    pub(crate) skip_damaged: bool,
     /// Stop at an archive that holds more entries than this (default: what its sidecar or index says,
     /// a million if both are lost)
     #[arg(long, value_name = "N")]

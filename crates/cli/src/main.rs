@@ -59,6 +59,10 @@ impl Command {
             Self::Run { .. }
                 | Self::Verify { .. }
                 | Self::Prune { .. }
+                | Self::Drill { .. }
+                | Self::Scrub { .. }
+                | Self::Consolidate { .. }
+                | Self::Rebuild { .. }
                 | Self::Delete { .. }
                 | Self::Cancel { .. }
                 | Self::Report

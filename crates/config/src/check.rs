@@ -3,7 +3,8 @@
 use crate::keys::{self, Keys};
 use crate::settings::{DaemonSettings, File, LogFormat, LogSettings};
 use backup_model::{
-    Compression, CronExpr, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Schedule, Trigger, parse_duration, parse_size,
+    Compression, CronExpr, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Preset, Schedule, Trigger, parse_duration,
+    parse_size,
 };
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
@@ -22,12 +23,12 @@ pub struct FileError {
     pub message: String,
 }
 
-struct Reader {
+pub(crate) struct Reader {
     lines: Lines,
     zone: Tz,
 }
 
-type Found<T> = Result<T, FileError>;
+pub(crate) type Found<T> = Result<T, FileError>;
 
 /// Reads and checks the file's text; `zone` stands where it names no timezone.
 ///
@@ -68,7 +69,7 @@ pub fn parse_daemon(text: &str) -> Result<DaemonSettings, FileError> {
 }
 
 impl Reader {
-    fn error<T>(&self, item: &Item, message: impl Display) -> Found<T> {
+    pub(crate) fn error<T>(&self, item: &Item, message: impl Display) -> Found<T> {
         Err(self.plain_error(item.span().map(|s| s.start), message))
     }
 
@@ -76,7 +77,7 @@ impl Reader {
         FileError { line: at.map(|a| self.lines.line(a)), message: message.to_string() }
     }
 
-    fn table<'i>(&self, item: &'i Item, what: &str, keys: &Keys) -> Found<&'i dyn TableLike> {
+    pub(crate) fn table<'i>(&self, item: &'i Item, what: &str, keys: &Keys) -> Found<&'i dyn TableLike> {
         let Some(table) = item.as_table_like() else {
             return self.error(item, format!("{what} must be a table"));
         };
@@ -94,32 +95,32 @@ impl Reader {
         Ok(())
     }
 
-    fn text_of<'i>(&self, item: &'i Item, key: &str) -> Found<&'i str> {
+    pub(crate) fn text_of<'i>(&self, item: &'i Item, key: &str) -> Found<&'i str> {
         match item.as_str() {
             Some(text) => Ok(text),
             None => self.error(item, format!("`{key}` must be a text in quotes")),
         }
     }
 
-    fn flag(&self, item: &Item, key: &str) -> Found<bool> {
+    pub(crate) fn flag(&self, item: &Item, key: &str) -> Found<bool> {
         match item.as_bool() {
             Some(flag) => Ok(flag),
             None => self.error(item, format!("`{key}` must be true or false")),
         }
     }
 
-    fn number(&self, item: &Item, key: &str, low: i64, high: i64) -> Found<i64> {
+    pub(crate) fn number(&self, item: &Item, key: &str, low: i64, high: i64) -> Found<i64> {
         match item.as_integer() {
             Some(n) if (low..=high).contains(&n) => Ok(n),
             _ => self.error(item, format!("`{key}` must be a whole number from {low} to {high}")),
         }
     }
 
-    fn parsed<T, E: Display>(&self, item: &Item, result: Result<T, E>) -> Found<T> {
+    pub(crate) fn parsed<T, E: Display>(&self, item: &Item, result: Result<T, E>) -> Found<T> {
         result.or_else(|e| self.error(item, e))
     }
 
-    fn span(&self, item: &Item, key: &str) -> Found<Duration> {
+    pub(crate) fn span(&self, item: &Item, key: &str) -> Found<Duration> {
         self.parsed(item, parse_duration(self.text_of(item, key)?).map_err(|e| format!("`{key}`: {e}")))
     }
 
@@ -131,7 +132,7 @@ impl Reader {
     }
 
     /// A text, or a list of texts.
-    fn texts(&self, item: &Item, key: &str) -> Found<Vec<String>> {
+    pub(crate) fn texts(&self, item: &Item, key: &str) -> Found<Vec<String>> {
         if let Some(text) = item.as_str() {
             return Ok(vec![text.to_owned()]);
         }
@@ -299,11 +300,10 @@ impl Reader {
     fn common(&self, layers: &[&dyn TableLike]) -> Found<Schedule> {
         let get = |key: &str| layers.iter().find_map(|t| t.get(key));
         let flag = |key: &str, default: bool| get(key).map_or(Ok(default), |i| self.flag(i, key));
-        for (key, only) in [("kind", "full"), ("content", "full"), ("form", "tar")] {
+        for (key, only) in [("content", "full"), ("form", "tar")] {
             if let Some(item) = get(key) {
                 let word = self.text_of(item, key)?;
                 let known: &[&str] = match key {
-                    "kind" => &["full", "incremental", "differential"],
                     "content" => &["full", "metadata", "data"],
                     _ => &["tar", "repository"],
                 };
@@ -343,25 +343,51 @@ impl Reader {
         let jitter = get("jitter").map(|i| self.span(i, "jitter")).transpose()?.unwrap_or_default();
         let timeout = get("timeout").map(|i| self.span(i, "timeout")).transpose()?;
         let keep = get("keep").map(|i| self.keep(i)).transpose()?.unwrap_or_default();
+        let get_item: crate::policy::Get<'_> = &get;
+        let texts = |key: &str| get(key).map(|i| self.texts(i, key)).transpose().map(Option::unwrap_or_default);
+        let presets = match get("exclude_presets") {
+            Some(item) => self
+                .texts(item, "exclude_presets")?
+                .iter()
+                .map(|word| self.parsed(item, word.parse::<Preset>()))
+                .collect::<Found<Vec<_>>>()?,
+            None => Vec::new(),
+        };
+        let ignore_files = texts("ignore_files")?;
+        if let Some(item) = get("ignore_files")
+            && ignore_files.iter().any(|n| n.is_empty() || n.contains('/'))
+        {
+            return self.error(item, "`ignore_files` must be names of files such as \".backupignore\", without a slash");
+        }
+        let accept_unreadable = texts("accept_unreadable")?;
         let max_file_size = get("max_file_size").map(|i| self.size(i, "max_file_size")).transpose()?;
+        let source = FileSource {
+            paths: Vec::new(),
+            exclude,
+            exclude_caches: flag("exclude_caches", false)?,
+            one_file_system: flag("one_file_system", false)?,
+            max_file_size,
+            ignore_files,
+            presets,
+            accept_unreadable,
+        };
+        let name = Name::new("x").map_err(|e| self.plain_error(None, e))?;
         Ok(Schedule {
-            name: Name::new("x").map_err(|e| self.plain_error(None, e))?,
-            title: None,
             enabled: flag("enabled", true)?,
-            source: FileSource {
-                paths: Vec::new(),
-                exclude,
-                exclude_caches: flag("exclude_caches", false)?,
-                one_file_system: flag("one_file_system", false)?,
-                max_file_size,
-            },
-            trigger: Trigger::Manual,
-            timezone,
+            kinds: self.kinds(get_item)?,
             compression,
             keep,
             catch_up: flag("catch_up", true)?,
             jitter,
             timeout,
+            encrypt: self.encrypt(get_item)?,
+            local_index: flag("local_index", true)?,
+            priority: self.priority(get_item)?,
+            limits: self.limits(get_item)?,
+            hooks: self.hooks(get_item)?,
+            drill: self.drill(get_item)?,
+            scrub: self.scrub(get_item)?,
+            ..Schedule::new(name, source, Trigger::Manual, timezone)
         })
     }
 
@@ -389,6 +415,7 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use backup_model::{FullEvery, Kind};
 
     fn error(text: &str) -> String {
         parse(&format!("version = 1\n{text}"), chrono_tz::UTC).expect_err(text).to_string()
@@ -413,10 +440,20 @@ mod tests {
             (format!("{schedule}cron = \"0 2 * * 1\"\nat = \"09:00\""), "line 2: give one of"),
             (schedule.to_owned(), "line 2: no time is given"),
             (format!("{schedule}at = \"09:00\"\nencrypt = {{}}"), "line 6: `encrypt` is not in this version"),
-            (
-                format!("{schedule}at = \"09:00\"\nkind = \"incremental\""),
-                "line 6: kind = \"incremental\" is not in this version",
-            ),
+            (format!("{schedule}manual = true\nkind = \"partial\""), "line 6: \"partial\" is no kind"),
+            (format!("{schedule}manual = true\nfull_every = 0"), "line 6: `full_every` must be a whole number from 1"),
+            (format!("{schedule}manual = true\nfull_every = \"often\""), "line 6: \"often\" is no rhythm of full archives"),
+            (format!("{schedule}manual = true\ndetect = [\"size\"]"), "line 6: `detect` needs ctime, or size and mtime"),
+            (format!("{schedule}manual = true\ndetect = \"colour\""), "line 6: \"colour\" is nothing to detect changes by"),
+            (format!("{schedule}manual = true\nbefore = [\"systemctl\"]"), "line 6: `before` must be a list of commands"),
+            (format!("{schedule}manual = true\nlimit = \"fast\""), "line 6: \"fast\" is no rate"),
+            (format!("{schedule}manual = true\nlimit = [{{ rat = \"1MB\" }}]"), "line 6: unknown key `rat` in limit"),
+            (format!("{schedule}manual = true\nnice = 20"), "line 6: `nice` must be a whole number from -20 to 19"),
+            (format!("{schedule}manual = true\nionice = \"realtime\""), "line 6: \"realtime\" is no ionice"),
+            (format!("{schedule}manual = true\nscrub = \"all\""), "line 6: \"all\" is no scrub"),
+            (format!("{schedule}manual = true\ndrill = \"often\""), "line 6: \"often\" is no rhythm of drills"),
+            (format!("{schedule}manual = true\nexclude_presets = [\"x\"]"), "line 6: \"x\" is no preset"),
+            (format!("{schedule}manual = true\nignore_files = [\"a/b\"]"), "line 6: `ignore_files` must be names"),
             ("[databases.x]\nurl = \"y\"".to_owned(), "line 2: `databases` is not in this version"),
             ("[daemon]\nlisten = \"127.0.0.1:8620\"".to_owned(), "line 3: listening on TCP is not in this version"),
             (format!("{schedule}manual = true\nkeep = {{ days = 400 }}"), "line 6: `days` must be a whole number from 1 to 365"),
@@ -445,6 +482,34 @@ mod tests {
             assert_eq!(parse_daemon(&text).expect("valid").max_runs, 5);
         }
         assert_eq!(parse_daemon(&format!("version = 1\n{schedules}")).expect("valid"), DaemonSettings::default());
+    }
+
+    #[test]
+    fn how_a_schedule_works_can_be_said() {
+        let text = r#"
+            kind = "incremental"
+            full_every = "30d"
+            checksum = true
+            limit = [{ rate = "5MB/s", from = "08:00", to = "18:00" }, { rate = "50MB/s" }]
+            nice = 10
+            ionice = "idle"
+            before = [["systemctl", "stop", "app"], ["sync"]]
+            hook_timeout = "1m"
+            drill = "monthly"
+            scrub = "5%/week"
+            exclude_presets = ["caches"]
+            ignore_files = ".backupignore"
+            accept_unreadable = ["*.sock"]
+        "#;
+        let text = format!("version = 1\n[[schedule]]\nname = \"a\"\nsource = [\"x\"]\nmanual = true\n{text}");
+        let file = parse(&text, chrono_tz::UTC).expect("valid");
+        let s = &file.schedules[0];
+        assert_eq!((s.kinds.kind, s.kinds.full_every), (Kind::Incremental, FullEvery::Age(30 * 86_400)));
+        assert!(s.kinds.detect.contents && s.kinds.detect.ctime);
+        assert_eq!((s.limits.len(), s.limits[0].rate, s.limits[1].from == s.limits[1].to), (2, 5_000_000, true));
+        assert_eq!((s.priority.nice, s.hooks.before.len(), s.hooks.timeout.as_secs()), (Some(10), 2, 60));
+        assert_eq!(s.drill.map(|d| d.as_secs()), Some(30 * 86_400));
+        assert_eq!(s.source.ignore_files, [".backupignore"]);
     }
 
     #[test]

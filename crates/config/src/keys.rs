@@ -25,27 +25,13 @@ pub(crate) const LOG: Keys = Keys { known: &["level", "format", "max_size", "kee
 pub(crate) const KEEP: Keys =
     Keys { known: &["last", "hourly", "daily", "weekly", "monthly", "yearly", "days", "within"], also: &[], later: &[] };
 
-const LATER_IN_SCHEDULE: &[&str] = &[
-    "database",
-    "full_every",
-    "encrypt",
-    "destinations",
-    "notify",
-    "before",
-    "after",
-    "on_failure",
-    "hook_timeout",
-    "ignore_files",
-    "accept_unreadable",
-    "detect",
-    "checksum",
-    "nice",
-    "ionice",
-    "limit",
-    "drill",
-    "scrub",
-    "local_index",
-];
+pub(crate) const ENCRYPT: Keys = Keys { known: &["to", "passphrase", "key", "key_passphrase"], also: &[], later: &[] };
+
+pub(crate) const SECRET: Keys = Keys { known: &["env", "file", "command"], also: &[], later: &[] };
+
+pub(crate) const LIMIT: Keys = Keys { known: &["rate", "from", "to"], also: &[], later: &[] };
+
+const LATER_IN_SCHEDULE: &[&str] = &["database", "destinations", "notify"];
 
 pub(crate) const DEFAULTS: Keys = Keys {
     known: &[
@@ -63,6 +49,24 @@ pub(crate) const DEFAULTS: Keys = Keys {
         "one_file_system",
         "max_file_size",
         "exclude_caches",
+        "exclude_presets",
+        "ignore_files",
+        "accept_unreadable",
+        "full_every",
+        "consolidate",
+        "detect",
+        "checksum",
+        "encrypt",
+        "local_index",
+        "nice",
+        "ionice",
+        "limit",
+        "before",
+        "after",
+        "on_failure",
+        "hook_timeout",
+        "drill",
+        "scrub",
     ],
     also: &[],
     later: LATER_IN_SCHEDULE,

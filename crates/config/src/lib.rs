@@ -6,6 +6,7 @@ mod home;
 mod keys;
 pub mod logs;
 mod oneline;
+mod policy;
 mod settings;
 
 pub use check::{FileError, parse, parse_daemon};

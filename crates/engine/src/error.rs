@@ -72,6 +72,14 @@ pub enum EngineError {
         /// What it asks for.
         what: String,
     },
+    /// An archive is encrypted, and nothing here opens it.
+    #[error("{path} is encrypted and there is no key here that opens it: {what}")]
+    NoKey {
+        /// The archive.
+        path: String,
+        /// What it was encrypted to, and what to give.
+        what: String,
+    },
     /// Something that was asked for is not there.
     #[error("{what} is not in {path}")]
     NotFound {

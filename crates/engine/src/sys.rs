@@ -150,3 +150,34 @@ pub fn raise_open_files() {
         let _ = setrlimit(Resource::RLIMIT_NOFILE, hard.min(65_536), hard);
     }
 }
+
+/// Gives the calling thread, and those that it starts from now on, another priority (setpriority(2) and
+/// ioprio_set(2), which on Linux are about threads).
+///
+/// # Errors
+/// The system's word: only root may raise a priority.
+#[expect(unsafe_code, reason = "no library offers these two calls; they take numbers only and touch no memory")]
+pub fn lower_priority(priority: backup_model::Priority) -> io::Result<()> {
+    use backup_model::IoNice;
+    use nix::libc;
+    if let Some(nice) = priority.nice {
+        // SAFETY: only numbers are passed; 0 means the calling thread.
+        let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, i32::from(nice)) };
+        if done != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    if let Some(ionice) = priority.ionice {
+        // linux/ioprio.h: IOPRIO_WHO_PROCESS is 1; the class stands above bit 13, 2 is best effort, 3 idle.
+        let value: libc::c_long = match ionice {
+            IoNice::Idle => 3 << 13,
+            IoNice::BestEffort(level) => 2 << 13 | libc::c_long::from(level),
+        };
+        // SAFETY: only numbers are passed; 0 means the calling thread.
+        let done = unsafe { libc::syscall(libc::SYS_ioprio_set, 1 as libc::c_long, 0 as libc::c_long, value) };
+        if done != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}

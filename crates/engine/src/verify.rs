@@ -1,9 +1,9 @@
 //! Checks an archive against its sidecar and its index.
 
-use crate::archive::{ContentHash, EntryKind, IndexReader, Segment, Stream, Sums, TarReader, sums_of};
+use crate::archive::{ContentHash, EntryKind, IndexReader, Segment, Stream, Sums, TarReader, read_error, sums_of};
 use crate::error::EngineError;
 use crate::observer::Observer;
-use crate::restore::{advance, check_sums, read_error};
+use crate::restore::{advance, check_sums};
 use crate::store::{index_path, read_manifest};
 use std::fs::File;
 use std::io;
@@ -154,7 +154,7 @@ fn deep(archive: &Path, seen: &mut Verified, observer: &dyn Observer) -> Result<
     if let Some(list) = lines {
         for line in list {
             let line = line?;
-            if line.kind != EntryKind::Socket {
+            if line.kind != EntryKind::Socket && line.archive == 0 {
                 let path = backup_model::display_bytes(&line.path).to_string();
                 return Err(EngineError::damaged(archive, format!("{path} is in the index but not in the archive")));
             }

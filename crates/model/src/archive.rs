@@ -49,6 +49,13 @@ impl Kind {
         }
     }
 
+    /// The kind that an archive's file name tells.
+    #[must_use]
+    pub fn of_file_name(name: &str) -> Option<Self> {
+        let prefix = name.split_once('_')?.0;
+        [Self::Full, Self::Incremental, Self::Differential].into_iter().find(|k| k.prefix() == prefix)
+    }
+
     /// The beginning of an archive's file name.
     #[must_use]
     pub fn prefix(self) -> &'static str {
@@ -161,6 +168,9 @@ pub struct Manifest {
     pub kind: Kind,
     /// The archive that this one builds on.
     pub parent: Option<ArchiveId>,
+    /// Why it is a full archive although the schedule makes increments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_because: Option<String>,
     /// `full`, `metadata` or `data`; files are always `full`.
     pub content: String,
     /// `tar`.
@@ -191,6 +201,9 @@ pub struct Manifest {
     pub others: u64,
     /// Bytes of file contents, holes included.
     pub bytes: u64,
+    /// What of that is in this archive itself; the rest is in those beneath it. Only increments have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Changed>,
     /// How many entries could not be kept exactly; the run's log names each.
     pub warnings: u64,
     /// The first hundred of them.
@@ -204,8 +217,19 @@ pub struct Manifest {
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
+/// What an increment holds itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Changed {
+    /// Regular files and further names of files.
+    pub files: u64,
+    /// Symbolic links, fifos and devices.
+    pub others: u64,
+    /// Bytes of file contents, holes included.
+    pub bytes: u64,
+}
+
 /// The archive file as the sidecar describes it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchiveFile {
     /// File name, beside the sidecar.
     pub name: String,
@@ -260,6 +284,8 @@ pub struct ArchiveRecord {
     pub manifest: Manifest,
     /// Absolute path of the archive file.
     pub path: String,
+    /// When it was taken in, by this machine's clock.
+    pub taken_in: DateTime<chrono::Utc>,
     /// Retention never removes a pinned archive.
     pub pinned: bool,
     /// Last verification: when, deep or not, and whether it passed.

@@ -7,19 +7,21 @@ mod cron_expr;
 mod measure;
 mod name;
 mod path;
+mod policy;
 mod retention;
 mod run;
 mod schedule;
 mod trigger;
 
 pub use archive::{
-    ArchiveFile, ArchiveId, ArchiveRecord, Compression, IndexFile, Kind, MANIFEST_VERSION, Manifest, Note, NoteLevel,
+    ArchiveFile, ArchiveId, ArchiveRecord, Changed, Compression, IndexFile, Kind, MANIFEST_VERSION, Manifest, Note, NoteLevel,
 };
 pub use cron_expr::{CronError, CronExpr};
 pub use measure::{MeasureError, format_duration, format_size, parse_duration, parse_size};
 pub use name::{Name, NameError};
 pub use path::{BytesPath, display_bytes, entry_path_of, is_beneath, nearest_common_sources, unique_prefix_ok};
+pub use policy::{Encrypt, Hooks, IoNice, Priority, RateLimit, Scrub, SecretSource, rhythm};
 pub use retention::{Candidate, Decision, Keep, Reason, plan as plan_retention};
-pub use run::{Cause, Operation, ParseWordError, Progress, Run, RunCounts, RunId, RunStatus, StatusGroup};
-pub use schedule::{DEFAULT_COMPRESSION, FileSource, Schedule};
+pub use run::{Alert, AlertKind, Cause, Operation, ParseWordError, Progress, Run, RunCounts, RunId, RunStatus, StatusGroup};
+pub use schedule::{DEFAULT_COMPRESSION, DEFAULT_FULL_EVERY, Detect, FileSource, FullEvery, KindPolicy, Preset, Schedule};
 pub use trigger::{Every, Trigger, TriggerError, local_day_start, to_instant};

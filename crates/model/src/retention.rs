@@ -126,7 +126,7 @@ pub struct Decision {
 /// Decides for every archive of one schedule. The answer is sorted from the newest to the oldest.
 ///
 /// Damaged or partial archives never push a good one out: the counting rules look at good ones only,
-/// and the newest good one always stays.
+/// and the newest good one always stays. An increment is good only if all that it builds on is there and good.
 #[must_use]
 pub fn plan(archives: &[Candidate], keep: &Keep, zone: Tz, now: DateTime<Utc>) -> Vec<Decision> {
     let mut sorted: Vec<&Candidate> = archives.iter().collect();
@@ -135,7 +135,23 @@ pub fn plan(archives: &[Candidate], keep: &Keep, zone: Tz, now: DateTime<Utc>) -
     let mut mark = |id: ArchiveId, reason: Reason| {
         why.entry(id).or_default().insert(reason);
     };
-    let good: Vec<&Candidate> = sorted.iter().copied().filter(|c| c.good).collect();
+    let by_id: BTreeMap<ArchiveId, &Candidate> = archives.iter().map(|c| (c.id, c)).collect();
+    let whole = |c: &Candidate| {
+        let (mut at, mut steps) = (Some(c), 0);
+        while let Some(link) = at {
+            steps += 1;
+            // More links than archives: it builds on itself.
+            if !link.good || steps > archives.len() {
+                return false;
+            }
+            match link.parent {
+                None => return true,
+                Some(parent) => at = by_id.get(&parent).copied(),
+            }
+        }
+        false
+    };
+    let good: Vec<&Candidate> = sorted.iter().copied().filter(|c| whole(c)).collect();
     let counted = if good.is_empty() { &sorted } else { &good };
 
     if let Some(newest) = counted.first() {
@@ -181,10 +197,9 @@ pub fn plan(archives: &[Candidate], keep: &Keep, zone: Tz, now: DateTime<Utc>) -
         }
     }
     // What a kept archive builds on stays, link by link.
-    let parents: BTreeMap<ArchiveId, Option<ArchiveId>> = archives.iter().map(|c| (c.id, c.parent)).collect();
     let mut open: Vec<ArchiveId> = why.keys().copied().collect();
     while let Some(id) = open.pop() {
-        if let Some(parent) = parents.get(&id).copied().flatten()
+        if let Some(parent) = by_id.get(&id).and_then(|c| c.parent)
             && why.entry(parent).or_default().insert(Reason::NeededBy)
         {
             open.push(parent);
@@ -256,5 +271,23 @@ mod tests {
         assert_eq!(kept(&list, &Keep { last: Some(1), ..Keep::default() }, "2027-01-01T00:00:00Z"), [1, 2, 4]);
         list[2].pinned = true;
         assert_eq!(kept(&list, &Keep { last: Some(1), ..Keep::default() }, "2027-01-01T00:00:00Z"), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_chain_without_its_base_pushes_nothing_out() {
+        // 1 full, 2 and 3 on it; 4 full and damaged, 5 and 6 on it.
+        let mut list = daily(6);
+        for (n, parent) in [(1, 0), (2, 1), (4, 3), (5, 4)] {
+            list[n].parent = Some(list[parent].id);
+        }
+        list[3].good = false;
+        let keep = Keep { last: Some(1), ..Keep::default() };
+        assert_eq!(kept(&list, &keep, "2027-01-01T00:00:00Z"), [1, 2, 3], "the last version that can be restored");
+        list.remove(3);
+        assert_eq!(kept(&list, &keep, "2027-01-01T00:00:00Z"), [1, 2, 3], "the same if the base is gone");
+        // One that builds on itself is no good and does no harm.
+        let mut odd = daily(2);
+        odd[1].parent = Some(odd[1].id);
+        assert_eq!(kept(&odd, &keep, "2027-01-01T00:00:00Z"), [1]);
     }
 }

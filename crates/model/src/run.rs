@@ -73,7 +73,7 @@ macro_rules! words {
 
 words! {
     /// What a run does.
-    Operation, "operation (backup, restore, verify, prune)" {
+    Operation, "operation (backup, restore, verify, prune, drill, scrub, consolidate, rebuild)" {
         /// Makes an archive.
         Backup = "backup",
         /// Brings files back.
@@ -82,6 +82,14 @@ words! {
         Verify = "verify",
         /// Removes archives by the retention rules.
         Prune = "prune",
+        /// Restores a version for a trial.
+        Drill = "drill",
+        /// Reads a share of the archives back.
+        Scrub = "scrub",
+        /// Makes a full archive out of a chain.
+        Consolidate = "consolidate",
+        /// Makes indexes and sidecars again.
+        Rebuild = "rebuild",
     }
 }
 
@@ -113,6 +121,33 @@ words! {
         /// Somebody asked.
         Manual = "manual",
     }
+}
+
+words! {
+    /// What an alert is about.
+    AlertKind, "kind of alert (damaged, drill_failed)" {
+        /// An archive is damaged or missing.
+        Damaged = "damaged",
+        /// A version could not be restored for a trial, or came out otherwise than it went in.
+        DrillFailed = "drill_failed",
+    }
+}
+
+/// Something that somebody should hear of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alert {
+    /// Its id: a UUIDv7.
+    pub id: Uuid,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What it is about.
+    pub kind: AlertKind,
+    /// The schedule, or what else it is about.
+    pub name: String,
+    /// The run that found it.
+    pub run: Option<RunId>,
+    /// What is wrong, and what to do.
+    pub text: String,
 }
 
 /// Statuses by what they mean for somebody who waits.

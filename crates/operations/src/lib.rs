@@ -2,9 +2,13 @@
 //! file, the engine and the catalogue together. Nothing here knows HTTP.
 
 mod app;
+mod backup;
+mod checks;
 mod clock;
 mod edits;
 mod error;
+mod hooks;
+mod kinds;
 mod live;
 mod locks;
 mod planner;
@@ -14,9 +18,11 @@ mod request;
 mod resolve;
 mod runner;
 mod status;
+mod upkeep;
 mod work;
 
 pub use app::{App, Mode};
+pub use checks::{DrillWish, ScrubWish};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use edits::Settings;
 pub use error::OperationError;
@@ -26,11 +32,14 @@ pub use prune::PrunePlan;
 pub use request::{Report, RestoreWish, VerifyWish};
 pub use resolve::{Resolved, split_version};
 pub use status::{ConfigStatus, NextRun, Status};
+pub use upkeep::Found;
 
 pub use backup_catalogue as catalogue;
 pub use backup_config::Home;
 pub use backup_engine::archive::{Entry, EntryKind};
-pub use backup_engine::{Change, EngineError, Listed, diff, list_folder, raise_open_files};
+pub use backup_engine::{
+    Change, EngineError, FoundVersion, Listed, Needle, Selection, Silent, as_tar, cat, diff, list_folder, raise_open_files,
+};
 
 /// The program's version, as sidecars and `--version` show it.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

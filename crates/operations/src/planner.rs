@@ -148,6 +148,7 @@ impl App {
             return Ok(true);
         }
         let mut new = self.new_run(Operation::Backup, cause, name);
+        new.kind = Some(schedule.kinds.kind);
         new.planned = Some(planned);
         match self.submit(new).await {
             Ok(_) => Ok(true),
@@ -169,6 +170,11 @@ impl App {
                 && let Err(e) = self.reconcile(false).await
             {
                 tracing::error!("the home cannot be put in order: {e}");
+            }
+            if second % 60 == 20
+                && let Err(e) = self.plan_checks().await
+            {
+                tracing::error!("trial restores and scrubs cannot be planned: {e}");
             }
             if self.file_changed() {
                 self.reload();
@@ -201,26 +207,15 @@ impl App {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use backup_model::{Compression, FileSource, Keep, Name, Trigger};
+    use backup_model::{FileSource, Name, Trigger};
 
     fn utc(text: &str) -> DateTime<Utc> {
         DateTime::parse_from_rfc3339(text).expect(text).with_timezone(&Utc)
     }
 
     fn schedule(at: &str) -> Schedule {
-        Schedule {
-            name: Name::new("s").expect("a name"),
-            title: None,
-            enabled: true,
-            source: FileSource::default(),
-            trigger: Trigger::from_parts(&[Trigger::parse_time(at).expect("a time")], None, None, false).expect("a trigger"),
-            timezone: chrono_tz::Europe::Paris,
-            compression: Compression::None,
-            keep: Keep::default(),
-            catch_up: true,
-            jitter: std::time::Duration::ZERO,
-            timeout: None,
-        }
+        let trigger = Trigger::from_parts(&[Trigger::parse_time(at).expect("a time")], None, None, false).expect("a trigger");
+        Schedule::new(Name::new("s").expect("a name"), FileSource::default(), trigger, chrono_tz::Europe::Paris)
     }
 
     /// Plays a clock against a schedule: every look at the times given, in order.

@@ -4,7 +4,6 @@ use crate::{App, OperationError};
 use backup_catalogue::Finish;
 use backup_engine::store;
 use backup_model::{ArchiveRecord, Candidate, Cause, Decision, Operation, Reason, RunCounts, RunId, RunStatus, plan_retention};
-use chrono::Utc;
 use std::path::Path;
 
 /// What retention would do, or has done, for one schedule.
@@ -42,7 +41,7 @@ impl App {
             .iter()
             .map(|r| Candidate {
                 id: r.manifest.id,
-                time: r.manifest.started.with_timezone(&Utc),
+                time: crate::upkeep::believed(&r.manifest, r.taken_in),
                 good: r.verified.is_none_or(|(_, _, ok)| ok),
                 pinned: r.pinned,
                 parent: r.manifest.parent,

@@ -93,7 +93,7 @@ impl App {
             let shown = path.display().to_string();
             match manifest {
                 Ok(manifest) if !known.contains(&shown) && path.exists() => {
-                    self.catalogue().adopt(&manifest, &shown).await?;
+                    self.catalogue().adopt(&manifest, &shown, self.now()).await?;
                     tracing::info!("took in {shown}, which the catalogue did not know");
                 }
                 Ok(_) => {}

@@ -27,6 +27,27 @@ pub struct RestoreWish {
     pub max_entries: Option<u64>,
     /// The most bytes that it may unpack to; `None` leaves it to what is known of the archive.
     pub max_bytes: Option<u64>,
+    /// Patterns as in gitignore(5), which narrow.
+    #[serde(default)]
+    pub patterns: Vec<String>,
+    /// Leading components of names to drop.
+    #[serde(default)]
+    pub strip: usize,
+    /// Go on where an archive is damaged.
+    #[serde(default)]
+    pub skip_damaged: bool,
+    /// Owners by name instead of by number.
+    #[serde(default)]
+    pub owners_by_name: bool,
+    /// Other owners: from a number to a number.
+    #[serde(default)]
+    pub map_users: Vec<(u32, u32)>,
+    /// Other groups.
+    #[serde(default)]
+    pub map_groups: Vec<(u32, u32)>,
+    /// Everybody else's files become these: owner and group.
+    #[serde(default)]
+    pub all_to: Option<(u32, u32)>,
 }
 
 /// What to verify.
@@ -115,7 +136,7 @@ impl App {
         Ok(run)
     }
 
-    async fn submit_new(&self, new: NewRun) -> Result<Run, OperationError> {
+    pub(crate) async fn submit_new(&self, new: NewRun) -> Result<Run, OperationError> {
         self.submit(new).await?.ok_or_else(|| OperationError::Failed("the run could not be recorded".into()))
     }
 
@@ -124,14 +145,9 @@ impl App {
     /// # Errors
     /// There is no such schedule, the file is not valid, or a run of it waits already.
     pub async fn request_backup(&self, name: &str, kind: Option<&str>) -> Result<Run, OperationError> {
-        if let Some(kind) = kind.filter(|k| *k != "full") {
-            return Err(match kind {
-                "incremental" | "differential" => {
-                    OperationError::Invalid(format!("--kind {kind} is not in this version; only full is"))
-                }
-                other => OperationError::Invalid(format!("{other:?} is no kind; write full")),
-            });
-        }
+        let asked: Option<Kind> = kind
+            .map(|k| k.parse().map_err(|e: backup_model::ParseWordError| OperationError::Invalid(e.to_string())))
+            .transpose()?;
         let file = self.valid_file()?;
         let Some(schedule) = file.schedule(name) else {
             return Err(OperationError::NotFound(format!("there is no schedule {name}; `backupctl list` shows all")));
@@ -145,7 +161,12 @@ impl App {
                 return Err(OperationError::Conflict(format!("a backup of {name} {what} already (run {})", run.id)));
             }
         }
-        self.submit_new(self.new_run(Operation::Backup, Cause::Manual, schedule.name.as_str())).await
+        let mut new = self.new_run(Operation::Backup, Cause::Manual, schedule.name.as_str());
+        new.kind = Some(asked.unwrap_or(schedule.kinds.kind));
+        if let Some(kind) = asked {
+            new.request = serde_json::json!({ "kind": kind });
+        }
+        self.submit_new(new).await
     }
 
     /// Asks for a restore.

@@ -1,14 +1,11 @@
 //! Works on one run, from the claim to the end.
 
 use crate::live::{KeptEnd, LiveRun};
-use crate::locks::ScheduleLock;
-use crate::request::{RestoreWish, VerifyWish, new_uuid, overwrite};
+use crate::request::{RestoreWish, VerifyWish, overwrite};
 use crate::{App, OperationError};
 use backup_catalogue::{CatalogueError, Finish};
-use backup_engine::{BackupPlan, EngineError, Observer, Receipt, RestorePlan, VerifyDepth};
-use backup_model::{
-    ArchiveId, Manifest, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, Schedule, format_duration, format_size,
-};
+use backup_engine::{EngineError, Observer, Owners, Receipt, RestorePlan, VerifyDepth};
+use backup_model::{AlertKind, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, format_size};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +13,10 @@ use std::time::Duration;
 pub(crate) const LEASE: chrono::Duration = chrono::Duration::seconds(90);
 
 /// What a run came to, before it is written down.
-struct Outcome {
-    counts: RunCounts,
-    warning: Option<String>,
-    made: Option<Receipt>,
+pub(crate) struct Outcome {
+    pub(crate) counts: RunCounts,
+    pub(crate) warning: Option<String>,
+    pub(crate) made: Option<Receipt>,
 }
 
 pub(crate) fn log_end(operation: Operation, name: &str, finish: &Finish, more: &str) {
@@ -43,7 +40,7 @@ pub(crate) fn log_end(operation: Operation, name: &str, finish: &Finish, more: &
 }
 
 /// Joins a task of the engine; a panic in it is a failure of this run only.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, OperationError> {
     match tokio::task::spawn_blocking(work).await {
@@ -98,6 +95,10 @@ impl App {
             Operation::Backup => self.work_backup(&run, &live).await,
             Operation::Restore => self.work_restore(&run, &live).await,
             Operation::Verify => self.work_verify(&run, &live).await,
+            Operation::Drill => self.work_drill(&run, &live).await,
+            Operation::Scrub => self.work_scrub(&run, &live).await,
+            Operation::Consolidate => self.work_consolidate(&run, &live).await,
+            Operation::Rebuild => self.work_rebuild(&run, &live).await,
             Operation::Prune => Err(OperationError::Failed("a prune is no work for the queue".into())),
         };
         watch.abort();
@@ -114,7 +115,9 @@ impl App {
                 self.live().keep_end(id, KeptEnd { finish: finish.clone(), error });
             }
         }
-        if run.operation == Operation::Backup && matches!(finish.status, RunStatus::Completed | RunStatus::Warning) {
+        if matches!(run.operation, Operation::Backup | Operation::Consolidate)
+            && matches!(finish.status, RunStatus::Completed | RunStatus::Warning)
+        {
             self.prune_after(&run.name).await;
         }
         self.live().end(id);
@@ -191,92 +194,6 @@ impl App {
         }
     }
 
-    async fn work_backup(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
-        let home = self.need_home()?;
-        let file = self.file();
-        let Some(schedule) = file.schedule(&run.name) else {
-            return Err(OperationError::NotFound(format!("the schedule {} is not in schedules.toml any more", run.name)));
-        };
-        let Some(_lock) = ScheduleLock::try_take(home, &schedule.name)? else {
-            return Err(OperationError::Conflict(format!("another program is at work on {}", schedule.name)));
-        };
-        let zone = schedule.timezone;
-        let last =
-            self.catalogue().archives(Some(schedule.name.as_str()), Some(1), 0).await?.into_iter().next().map(|r| r.manifest);
-        let plan = BackupPlan {
-            id: ArchiveId(new_uuid()),
-            run: run.id,
-            schedule: schedule.name.clone(),
-            source: schedule.source.clone(),
-            roots: schedule.source.paths.iter().map(|p| home.root().join(p)).collect(),
-            folder: home.backups().join(schedule.name.as_str()),
-            never: vec![home.backups()],
-            compression: schedule.compression,
-            planned: run.planned.map(|t| t.with_timezone(&zone).fixed_offset()),
-            started: self.now().with_timezone(&zone).fixed_offset(),
-            timezone: zone.name().to_owned(),
-            host: self.host().to_owned(),
-            tool: format!("backupctl {}", crate::VERSION),
-            expected: last.as_ref().map(|m| (m.files, m.bytes)),
-        };
-        let clock = self.clone();
-        let observer = Arc::clone(live);
-        let work =
-            blocking(move || backup_engine::backup(&plan, &|| clock.now().with_timezone(&zone).fixed_offset(), &*observer));
-        let receipt = match schedule.timeout {
-            None => work.await?,
-            Some(limit) => {
-                tokio::pin!(work);
-                tokio::select! {
-                    done = &mut work => done?,
-                    () = tokio::time::sleep(limit) => {
-                        live.cancel();
-                        // What it leaves is cleaned up by the work itself, which ends soon.
-                        let _ = work.await;
-                        return Err(OperationError::Failed(format!(
-                            "it took longer than its timeout of {} and was stopped; nothing was kept of it", format_duration(limit.as_secs_f64())
-                        )));
-                    }
-                }
-            }
-        };
-        let m = &receipt.manifest;
-        let counts = RunCounts {
-            files: m.files,
-            folders: m.folders,
-            others: m.others,
-            bytes: m.bytes,
-            stored: m.archive.size,
-            warnings: 0,
-        };
-        let warning = self.sanity(schedule, last.as_ref(), m.files, m.bytes).await?;
-        Ok(Outcome { counts, warning, made: Some(receipt) })
-    }
-
-    /// A14: an empty source, or much less than last time, freezes retention until somebody confirms.
-    async fn sanity(
-        &self,
-        schedule: &Schedule,
-        last: Option<&Manifest>,
-        files: u64,
-        bytes: u64,
-    ) -> Result<Option<String>, OperationError> {
-        let name = schedule.name.as_str();
-        let reason = match last {
-            _ if files == 0 => Some("the source holds no files".to_owned()),
-            Some(m) if m.files >= 10 && files * 2 < m.files => {
-                Some(format!("only {files} files, the last time there were {}", m.files))
-            }
-            Some(m) if m.bytes >= 1 << 20 && bytes * 2 < m.bytes => {
-                Some(format!("only {}, the last time it was {}", format_size(bytes), format_size(m.bytes)))
-            }
-            _ => None,
-        };
-        let Some(reason) = reason else { return Ok(None) };
-        self.catalogue().set_frozen(name, &reason).await?;
-        Ok(Some(format!("{reason}; retention of {name} is frozen until `backupctl confirm {name}`")))
-    }
-
     async fn work_restore(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
         let wish: RestoreWish =
             serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
@@ -288,6 +205,15 @@ impl App {
             dry_run: wish.dry_run,
             max_entries: wish.max_entries,
             max_bytes: wish.max_bytes,
+            skip_damaged: wish.skip_damaged,
+            patterns: wish.patterns,
+            strip: wish.strip,
+            owners: Owners {
+                by_name: wish.owners_by_name,
+                users: wish.map_users.into_iter().collect(),
+                groups: wish.map_groups.into_iter().collect(),
+                all: wish.all_to,
+            },
         };
         let observer = Arc::clone(live);
         let report = blocking(move || backup_engine::restore(&plan, &*observer)).await?;
@@ -318,11 +244,17 @@ impl App {
         let depth = if wish.deep { VerifyDepth::Deep } else { VerifyDepth::Checksums };
         let observer = Arc::clone(live);
         let seen = blocking(move || backup_engine::verify(&wish.archive, depth, &*observer)).await;
-        let cancelled = matches!(seen, Err(OperationError::Engine(EngineError::Cancelled)));
+        // What was stopped, or cannot be opened here, says nothing of the archive.
+        let says = !matches!(seen, Err(OperationError::Engine(EngineError::Cancelled | EngineError::NoKey { .. })));
         if let Some(id) = run.archive
-            && !cancelled
+            && says
         {
             self.catalogue().set_verified(id, self.now(), wish.deep, seen.is_ok()).await?;
+        }
+        if let Err(e) = &seen
+            && says
+        {
+            self.alert(AlertKind::Damaged, &run.name, run.id, e.to_string()).await;
         }
         let seen = seen?;
         let counts = RunCounts { files: seen.files, bytes: seen.bytes, ..RunCounts::default() };

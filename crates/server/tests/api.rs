@@ -121,7 +121,7 @@ async fn errors_are_problems_with_stable_codes() {
             "not_found",
         ),
         ("PATCH", "/api/v1/schedules/docs", Some(json!({"encrypt": {}})), 400, "invalid"),
-        ("POST", "/api/v1/runs", Some(json!({"schedule": "docs", "kind": "incremental"})), 400, "invalid"),
+        ("POST", "/api/v1/runs", Some(json!({"schedule": "docs", "kind": "partial"})), 400, "invalid"),
         ("GET", "/api/v1/runs?status=odd", None, 400, "invalid"),
         ("GET", "/api/v1/runs?from=yesterday", None, 400, "invalid"),
         ("GET", "/api/v1/runs?limit=x", None, 400, "invalid"),

@@ -1,10 +1,12 @@
 //! What tests share. Only for `tests/` folders and test modules.
 
 mod broken;
+mod history;
 mod home;
 mod tree;
 
 pub use broken::{Breaks, mount_broken};
+pub use history::RandomTree;
 pub use home::{Ran, TestHome};
 pub use tree::{describe, make_extremes, make_many, make_tree, make_tree_as_root};
 

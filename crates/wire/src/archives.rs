@@ -16,10 +16,19 @@ pub struct ArchiveView {
     pub path: String,
     /// The schedule that made it.
     pub schedule: String,
-    /// `full`.
+    /// `full`, `incremental` or `differential`.
     pub kind: String,
     /// The archive it builds on.
     pub parent: Option<String>,
+    /// Why it is full although the schedule makes increments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_because: Option<String>,
+    /// Files that an increment holds itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_files: Option<u64>,
+    /// Bytes of their contents.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_bytes: Option<u64>,
     /// `full`.
     pub content: String,
     /// `tar`.
@@ -81,6 +90,9 @@ impl From<&ArchiveRecord> for ArchiveView {
             schedule: m.schedule.to_string(),
             kind: m.kind.as_str().to_owned(),
             parent: m.parent.map(|p| p.to_string()),
+            full_because: m.full_because.clone(),
+            changed_files: m.changed.map(|c| c.files),
+            changed_bytes: m.changed.map(|c| c.bytes),
             content: m.content.clone(),
             form: m.form.clone(),
             compression: m.archive.compression.clone(),

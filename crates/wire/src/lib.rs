@@ -2,6 +2,7 @@
 //! `backup-model`; used by server and client only.
 
 mod archives;
+mod checks;
 mod problem;
 mod requests;
 mod runs;
@@ -9,6 +10,9 @@ mod schedules;
 mod system;
 
 pub use archives::{ArchiveView, ChangeView, EntryView, VerifiedView};
+pub use checks::{
+    AlertView, DrillRequest, DrillView, FindView, FoundView, ProvenView, RebuildRequest, ScrubRequest, UnreadView, VersionView,
+};
 pub use problem::Problem;
 pub use requests::{
     CreateSchedule, DuplicateSchedule, PruneRequest, ReportRequest, RestoreRequest, RunRequest, StopRequest, VerifyRequest,

@@ -29,7 +29,7 @@ pub struct DuplicateSchedule {
 pub struct RunRequest {
     /// The schedule.
     pub schedule: String,
-    /// The kind; `full` in this version.
+    /// `full`, `incremental` or `differential`; what the schedule makes if it is left out.
     pub kind: Option<String>,
 }
 
@@ -56,6 +56,26 @@ pub struct RestoreRequest {
     pub max_entries: Option<u64>,
     /// The most bytes that it may unpack to; as many as its sidecar says if left out.
     pub max_bytes: Option<u64>,
+    /// Patterns as in gitignore(5); of what `paths` names only what matches one is restored.
+    #[serde(default)]
+    pub patterns: Vec<String>,
+    /// Leading components of names to drop.
+    #[serde(default)]
+    pub strip: usize,
+    /// Go on where an archive is damaged: what cannot be read is left out, each with a warning.
+    #[serde(default)]
+    pub skip_damaged: bool,
+    /// Owners by the names that the archive holds instead of by numbers.
+    #[serde(default)]
+    pub owners_by_name: bool,
+    /// Other owners: from a number to a number.
+    #[serde(default)]
+    pub map_users: Vec<(u32, u32)>,
+    /// Other groups: from a number to a number.
+    #[serde(default)]
+    pub map_groups: Vec<(u32, u32)>,
+    /// Everybody else's files become these: owner and group.
+    pub all_to: Option<(u32, u32)>,
 }
 
 /// A verification.

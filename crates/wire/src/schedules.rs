@@ -1,6 +1,7 @@
 //! Schedules.
 
-use backup_model::{Keep, Schedule};
+use crate::{DrillView, ProvenView};
+use backup_model::{Keep, Kind, Schedule};
 use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,6 +27,22 @@ pub struct ScheduleView {
     pub one_line: Option<String>,
     /// The zone of its times.
     pub timezone: String,
+    /// `full`, `incremental` or `differential`.
+    pub kind: String,
+    /// When an archive is full all the same: a number of archives, `weekly`, `monthly` or an age.
+    pub full_every: Option<String>,
+    /// Full archives after the first are put together from the chain.
+    pub consolidate: bool,
+    /// Whether archives are encrypted.
+    pub encrypted: bool,
+    /// How often a version is restored for a trial, in seconds.
+    pub drill_seconds: Option<u64>,
+    /// How much is read back, how often: percent and seconds.
+    pub scrub: Option<(f64, u64)>,
+    /// When a version was last proven restorable, unless something withdrew that since.
+    pub proven: Option<ProvenView>,
+    /// The last trial restore.
+    pub last_drill: Option<DrillView>,
     /// `gzip`, `zstd` or `none`, with a level if it is not the usual one.
     pub compression: String,
     /// Which archives are kept; nothing set keeps all.
@@ -120,6 +137,14 @@ impl ScheduleView {
             trigger: s.trigger.to_string(),
             one_line,
             timezone: s.timezone.name().to_owned(),
+            kind: s.kinds.kind.as_str().to_owned(),
+            full_every: (s.kinds.kind != Kind::Full).then(|| s.kinds.full_every.to_string()),
+            consolidate: s.kinds.consolidate,
+            encrypted: s.encrypt.is_some(),
+            drill_seconds: s.drill.map(|d| d.as_secs()),
+            scrub: s.scrub.map(|s| (s.percent, s.every.as_secs())),
+            proven: None,
+            last_drill: None,
             compression: s.compression.to_string(),
             keep: s.keep.into(),
             catch_up: s.catch_up,

@@ -63,7 +63,7 @@ pub(super) async fn backups(c: &Context, name: Option<&str>) -> Result<u8, Failu
 
 pub(super) async fn browse(c: &Context, archive: &str, path: Option<&Path>) -> Result<u8, Failure> {
     let connection = c.connect().await?;
-    let archive = if archive.contains('/') { std::path::absolute(archive)?.display().to_string() } else { archive.to_owned() };
+    let archive = super::absolute_word(archive)?;
     let mut query = format!("archive={}", encode(&archive));
     if let Some(path) = path {
         let (text, b64) = backup_wire::text_and_b64(path.as_os_str().as_bytes());
@@ -109,10 +109,8 @@ pub(super) async fn browse(c: &Context, archive: &str, path: Option<&Path>) -> R
 
 pub(super) async fn diff(c: &Context, a: &str, b: &str) -> Result<u8, Failure> {
     let connection = c.connect().await?;
-    let file = |word: &str| {
-        if word.contains('/') { std::path::absolute(word).map(|p| p.display().to_string()) } else { Ok(word.to_owned()) }
-    };
-    let query = format!("a={}&b={}&limit=1000000", encode(&file(a)?), encode(&file(b)?));
+    let (a, b) = (super::absolute_word(a)?, super::absolute_word(b)?);
+    let query = format!("a={}&b={}&limit=1000000", encode(&a), encode(&b));
     let page: Page<ChangeView> = connection.client.get(&format!("/api/v1/diff?{query}")).await?;
     if c.json {
         output::json(&page)?;

@@ -1,6 +1,7 @@
 //! The commands, by what they are about.
 
 mod archives;
+mod checks;
 mod daemon;
 mod history;
 mod restore;
@@ -28,6 +29,11 @@ impl Context {
     pub(crate) fn find_home(&self) -> Result<backup_config::Home, Failure> {
         connect::find_home(self.home.as_deref())
     }
+}
+
+/// A word that means an archive; the path of a file is made absolute.
+fn absolute_word(word: &str) -> Result<String, Failure> {
+    if word.contains('/') { Ok(std::path::absolute(word)?.display().to_string()) } else { Ok(word.to_owned()) }
 }
 
 /// Runs a command; answers its exit code.
@@ -66,6 +72,14 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
         Command::Diff { a, b } => archives::diff(&c, &a, &b).await,
         Command::Pin { archive } => archives::pin(&c, &archive, true).await,
         Command::Unpin { archive } => archives::pin(&c, &archive, false).await,
+        Command::Drill { archive, sample } => checks::drill(&c, &archive, sample).await,
+        Command::Scrub { name, percent, limit } => checks::scrub(&c, name.as_deref(), percent, limit.map(|l| l.as_secs())).await,
+        Command::Consolidate { name } => checks::consolidate(&c, &name).await,
+        Command::Rebuild { name } => checks::rebuild(&c, name.as_deref()).await,
+        Command::Find { pattern, schedule, ignore_case, limit } => {
+            checks::find(&c, &pattern, schedule.as_deref(), ignore_case, limit).await
+        }
+        Command::Alerts { rows } => checks::alerts(&c, rows).await,
         Command::Prune { name, dry_run } => archives::prune(&c, name.as_deref(), dry_run).await,
         Command::History { name, text, status, operation, kind, from, to, sort, offset, rows, run } => {
             if let Some(run) = run {

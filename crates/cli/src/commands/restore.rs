@@ -16,8 +16,70 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
 
+/// The number of a user or group, given by name or number.
+fn number(text: &str, of: impl Fn(&str) -> Option<u32>) -> Result<u32, Failure> {
+    let found = text.parse().ok().or_else(|| of(text));
+    found.ok_or_else(|| Failure::new(2, format!("{text:?} is no user or group of this machine; write its number")))
+}
+
+fn user(text: &str) -> Result<u32, Failure> {
+    number(text, |name| nix::unistd::User::from_name(name).ok().flatten().map(|u| u.uid.as_raw()))
+}
+
+fn group(text: &str) -> Result<u32, Failure> {
+    number(text, |name| nix::unistd::Group::from_name(name).ok().flatten().map(|g| g.gid.as_raw()))
+}
+
+fn pairs(list: &[String], of: impl Fn(&str) -> Result<u32, Failure>) -> Result<Vec<(u32, u32)>, Failure> {
+    list.iter()
+        .map(|text| {
+            let (from, to) = text.split_once('=').ok_or_else(|| Failure::new(2, format!("{text:?}: write FROM=TO")))?;
+            Ok((of(from)?, of(to)?))
+        })
+        .collect()
+}
+
+/// Writes one file, or a tar stream, to standard output. Nothing else is written there.
+async fn stream(c: &Context, what: &RestoreArgs) -> Result<u8, Failure> {
+    let home = c.find_home()?;
+    let connection = connect::detached(home.check().is_ok().then_some(home)).await?;
+    let Some(app) = connection.app.clone() else { return Err(Failure::new(1, "there is nothing to read archives with")) };
+    let archive = app.resolve(&super::absolute_word(&what.archive)?).await?.path;
+    let bytes = |path: &Path| {
+        let bytes = path.as_os_str().as_bytes();
+        let start = bytes.iter().position(|b| *b != b'/').unwrap_or(bytes.len());
+        let end = bytes.iter().rposition(|b| *b != b'/').map_or(start, |e| e + 1);
+        bytes[start..end].to_vec()
+    };
+    let paths: Vec<Vec<u8>> = what.path.iter().map(|p| bytes(p)).collect();
+    let one = what.stdout.as_deref().map(bytes);
+    let (patterns, strip) = (what.pattern.clone(), what.strip);
+    let done = tokio::task::spawn_blocking(move || {
+        let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
+        match one {
+            Some(path) => backup_operations::cat(&archive, &path, &mut out, &backup_operations::Silent),
+            None => {
+                let wanted = backup_operations::Selection::new(&paths, &patterns)?;
+                backup_operations::as_tar(&archive, &wanted, strip, &mut out, &backup_operations::Silent)
+            }
+        }
+    });
+    done.await.map_err(|e| Failure::new(1, e.to_string()))?.map_err(backup_operations::OperationError::from)?;
+    Ok(0)
+}
+
 pub(super) async fn restore(c: &Context, what: RestoreArgs) -> Result<u8, Failure> {
+    if what.stdout.is_some() || what.as_tar {
+        return stream(c, &what).await;
+    }
     let dry_run = what.dry_run;
+    let all_to = match &what.owner {
+        Some(text) => {
+            let (u, g) = text.split_once(':').ok_or_else(|| Failure::new(2, format!("--owner {text:?}: write USER:GROUP")))?;
+            Some((user(u)?, group(g)?))
+        }
+        None => None,
+    };
     let home = c.find_home()?;
     let connection = connect::detached(home.check().is_ok().then_some(home)).await?;
     // Without --to the files go to where they came from.
@@ -36,6 +98,13 @@ pub(super) async fn restore(c: &Context, what: RestoreArgs) -> Result<u8, Failur
         dry_run,
         max_entries: what.max_entries,
         max_bytes: what.max_size,
+        patterns: what.pattern,
+        strip: what.strip,
+        skip_damaged: what.skip_damaged,
+        owners_by_name: what.owners_by_name,
+        map_users: pairs(&what.map_user, user)?,
+        map_groups: pairs(&what.map_group, group)?,
+        all_to,
     };
     for path in &what.path {
         match backup_wire::text_and_b64(path.as_os_str().as_bytes()) {

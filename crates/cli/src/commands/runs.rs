@@ -19,7 +19,7 @@ fn worse(a: u8, b: u8) -> u8 {
     if rank(b) > rank(a) { b } else { a }
 }
 
-fn finished(c: &Context, run: RunView) -> Result<u8, Failure> {
+pub(super) fn finished(c: &Context, run: RunView) -> Result<u8, Failure> {
     let code = code(&run.status);
     if c.json {
         output::json(&RunEvent::Result { run: Box::new(run) })?;

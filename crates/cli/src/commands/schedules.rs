@@ -28,15 +28,6 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
             out.insert(key.to_owned(), value);
         }
     };
-    if let Some(kind) = args.kind.as_deref().filter(|k| *k != "full") {
-        return Err(Failure::new(
-            2,
-            match kind {
-                "incremental" | "differential" => format!("--kind {kind} is not in this version; only full is"),
-                other => format!("{other:?} is no kind; write full"),
-            },
-        ));
-    }
     let sources = args.source.iter().map(|p| absolute(p)).collect::<Result<Vec<_>, _>>()?;
     put("title", args.title.clone().map(Value::from));
     put("source", (!sources.is_empty()).then(|| sources.into()));
@@ -60,6 +51,34 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
     put("one_file_system", args.one_file_system.then_some(Value::Bool(true)));
     put("exclude_caches", args.exclude_caches.then_some(Value::Bool(true)));
     put("max_file_size", args.max_file_size.clone().map(Value::from));
+    put("kind", args.kind.clone().map(Value::from));
+    // A number stands as a number in the file.
+    put("full_every", args.full_every.clone().map(|f| f.parse::<u64>().map_or(Value::from(f), Value::from)));
+    put("consolidate", args.consolidate.then_some(Value::Bool(true)));
+    let list = |words: &[String]| (!words.is_empty()).then(|| Value::from(words.to_vec()));
+    put("detect", list(&args.detect));
+    put("checksum", args.checksum.then_some(Value::Bool(true)));
+    put("exclude_presets", list(&args.exclude_preset));
+    put("ignore_files", list(&args.ignore_file));
+    put("accept_unreadable", list(&args.accept_unreadable));
+    put("nice", args.nice.map(Value::from));
+    put("ionice", args.ionice.clone().map(Value::from));
+    put("limit", args.limit.clone().map(Value::from));
+    put("drill", args.drill.clone().map(Value::from));
+    put("scrub", args.scrub.clone().map(Value::from));
+    for (key, given) in [("before", &args.before), ("after", &args.after), ("on_failure", &args.on_failure)] {
+        let commands = given.iter().map(|text| command(key, text)).collect::<Result<Vec<_>, _>>()?;
+        put(key, (!commands.is_empty()).then_some(Value::Array(commands)));
+    }
+    let mut encrypt = Map::new();
+    let keys = args.encrypt_to.iter().map(|p| absolute(p)).collect::<Result<Vec<_>, _>>()?;
+    if !keys.is_empty() {
+        encrypt.insert("to".to_owned(), keys.into());
+    }
+    if let Some(file) = &args.encrypt_passphrase_file {
+        encrypt.insert("passphrase".to_owned(), json!({ "file": absolute(file)? }));
+    }
+    put("encrypt", (!encrypt.is_empty()).then_some(Value::Object(encrypt)));
     let mut keep = Map::new();
     for (key, value) in [
         ("last", args.keep_last),
@@ -79,6 +98,17 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
     }
     put("keep", (!keep.is_empty()).then_some(Value::Object(keep)));
     Ok(out)
+}
+
+/// A command of a hook: a JSON list of words, so that no shell has to guess where they end.
+fn command(key: &str, text: &str) -> Result<Value, Failure> {
+    match serde_json::from_str::<Vec<String>>(text) {
+        Ok(argv) if argv.first().is_some_and(|program| !program.is_empty()) => Ok(argv.into()),
+        _ => Err(Failure::new(
+            2,
+            format!("--{} takes a JSON list such as '[\"systemctl\",\"stop\",\"app\"]', not {text:?}", key.replace('_', "-")),
+        )),
+    }
 }
 
 fn one_line(spec: &str) -> Result<(String, Map<String, Value>), Failure> {
@@ -182,7 +212,7 @@ pub(super) async fn list(c: &Context) -> Result<u8, Failure> {
         line("there are no schedules yet; backupctl create \"documents;09:00;docs_morning\" makes one")?;
         return Ok(0);
     }
-    let mut rows = table(&["SCHEDULE", "NEXT RUN", "LAST OUTCOME"]);
+    let mut rows = table(&["SCHEDULE", "NEXT RUN", "LAST OUTCOME", "PROVEN RESTORABLE"]);
     for s in &page.items {
         let what = s.one_line.clone().unwrap_or_else(|| format!("{}  {}  [{}]", s.name, s.source.join(" "), s.trigger));
         let next = if s.enabled { time(s.next) } else { "disabled".to_owned() };
@@ -190,7 +220,12 @@ pub(super) async fn list(c: &Context) -> Result<u8, Failure> {
         if s.frozen.is_some() {
             last.push_str(" (retention frozen: backupctl confirm)");
         }
-        rows.add_row([format!("{}: {}", s.index, safe(&what)), next, last]);
+        let proven = match (&s.proven, &s.last_drill) {
+            (Some(proven), _) => time(Some(proven.at)),
+            (None, Some(_)) => "FAILED (backupctl alerts)".to_owned(),
+            (None, None) => "never".to_owned(),
+        };
+        rows.add_row([format!("{}: {}", s.index, safe(&what)), next, last, proven]);
     }
     // S2's programs read lines that begin with the index, so the header goes to people only.
     if std::io::stdout().is_terminal() {
@@ -223,7 +258,20 @@ pub(super) async fn show(c: &Context, name: &str) -> Result<u8, Failure> {
     }
     rows.push(("runs", format!("{} ({})", s.trigger, s.timezone)));
     rows.push(("next run", if s.enabled { time(s.next) } else { "disabled".to_owned() }));
+    let kind = match &s.full_every {
+        Some(full) if s.consolidate => format!("{}, a full one made of the chain: {full}", s.kind),
+        Some(full) => format!("{}, full every {full}", s.kind),
+        None => s.kind.clone(),
+    };
+    rows.push(("kind", kind));
     rows.push(("compression", s.compression.clone()));
+    if s.encrypted {
+        rows.push(("encrypted", "yes".to_owned()));
+    }
+    rows.extend(s.drill_seconds.map(|d| ("drill", format!("every {}", format_duration(d as f64)))));
+    rows.extend(s.scrub.map(|(p, every)| ("scrub", format!("{p} % every {}", format_duration(every as f64)))));
+    rows.push(("proven", s.proven.as_ref().map_or_else(|| "never, or not any more".to_owned(), |p| time(Some(p.at)))));
+    rows.extend(s.last_drill.as_ref().map(|d| ("last drill", format!("{}: {}", time(Some(d.at)), d.text))));
     let k = &s.keep;
     let rules = [
         ("last", k.last),

@@ -4,7 +4,7 @@
 use super::members::MEMBER_SIZE;
 use crate::error::EngineError;
 use crate::sys::Time;
-use backup_model::Compression;
+use backup_model::{ArchiveId, Compression};
 use std::cmp::Ordering;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -91,7 +91,9 @@ pub struct Entry {
     pub hash: Option<[u8; 32]>,
     /// First half of the BLAKE3 of the extended attributes; zeros if there are none.
     pub xattrs: [u8; 16],
-    /// Where its first header block stands in the tar stream.
+    /// Which archive holds it: 0 is the index's own, others count in [`Lineage::archives`] from 1.
+    pub archive: u32,
+    /// Where its first header block stands in the tar stream of that archive.
     pub offset: Option<u64>,
     /// Whether the contents are not exactly what the file held (it changed, or could not be read).
     pub inexact: bool,
@@ -99,9 +101,39 @@ pub struct Entry {
     pub sparse: bool,
 }
 
-/// Compares paths component by component on raw bytes: a folder's contents follow it directly.
+/// What an index says of the archives beneath its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lineage {
+    /// The archives that entries may lie in beside the index's own, oldest first.
+    pub archives: Vec<ArchiveRef>,
+    /// Digest of what was to be copied and left out: an increment is made only while it stays the same.
+    /// Zeros if it is not known.
+    pub fingerprint: [u8; 16],
+}
+
+/// Another archive of a chain, in the same folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ArchiveRef {
+    /// Its id.
+    pub id: ArchiveId,
+    /// Its file name.
+    pub name: String,
+}
+
+/// Compares paths component by component on raw bytes: a folder's contents follow it directly. The root of
+/// the file system, `.`, comes first.
 #[must_use]
 pub fn compare_paths(a: &[u8], b: &[u8]) -> Ordering {
+    let rank = |path: &[u8]| match path {
+        b"" => 0,
+        b"." => 1,
+        _ => 2,
+    };
+    if a == b || rank(a) < 2 || rank(b) < 2 {
+        return rank(a).cmp(&rank(b));
+    }
+    let shared = a.chunks(32).zip(b.chunks(32)).take_while(|(a, b)| a == b).count() * 32;
+    let (a, b) = (a.get(shared..).unwrap_or_default(), b.get(shared..).unwrap_or_default());
     // A slash sorts before every other byte; NUL cannot occur.
     let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
     a.iter().map(key).cmp(b.iter().map(key))
@@ -192,8 +224,7 @@ fn encode(entry: &Entry, previous: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&entry.xattrs);
     }
     if let Some(offset) = entry.offset {
-        // Which archive holds the data: 0 is this one; increments name others in the footer.
-        put(out, 0);
+        put(out, u64::from(entry.archive));
         put(out, offset);
     }
 }
@@ -219,6 +250,7 @@ fn decode(cursor: &mut Cursor<'_>, previous: &[u8]) -> Option<Entry> {
         link: Vec::new(),
         hash: None,
         xattrs: [0; 16],
+        archive: 0,
         offset: None,
         inexact: flags & 1 << 6 != 0,
         sparse: flags & 1 << 7 != 0,
@@ -237,9 +269,7 @@ fn decode(cursor: &mut Cursor<'_>, previous: &[u8]) -> Option<Entry> {
         entry.xattrs = cursor.array()?;
     }
     if flags & 1 << 5 != 0 {
-        if cursor.number()? != 0 {
-            return None;
-        }
+        entry.archive = cursor.small()?;
         entry.offset = Some(cursor.number()?);
     }
     Some(entry)
@@ -336,7 +366,12 @@ impl IndexWriter {
     ///
     /// # Errors
     /// The system's word.
-    pub fn finish(mut self, compression: Compression, members: &[u32]) -> Result<(File, u64, String), EngineError> {
+    pub fn finish(
+        mut self,
+        compression: Compression,
+        members: &[u32],
+        lineage: &Lineage,
+    ) -> Result<(File, u64, String), EngineError> {
         self.flush()?;
         let mut footer = Vec::new();
         footer.push(match compression {
@@ -357,6 +392,13 @@ impl IndexWriter {
             put(&mut footer, place.offset);
             put(&mut footer, u64::from(place.length));
             put(&mut footer, u64::from(place.entries));
+        }
+        footer.extend_from_slice(&lineage.fingerprint);
+        put(&mut footer, lineage.archives.len() as u64);
+        for archive in &lineage.archives {
+            footer.extend_from_slice(archive.id.0.as_bytes());
+            put(&mut footer, archive.name.len() as u64);
+            footer.extend_from_slice(archive.name.as_bytes());
         }
         let packed = pack(&footer).map_err(EngineError::io("compress", &self.path))?;
         let start = self.at;
@@ -384,6 +426,27 @@ struct Directory {
     members: Vec<u32>,
     entries: u64,
     places: Vec<BlockPlace>,
+    lineage: Lineage,
+}
+
+/// Reads what stands behind the blocks; indexes of the first version have nothing there.
+fn decode_lineage(cursor: &mut Cursor<'_>) -> Option<Lineage> {
+    if cursor.0.is_empty() {
+        return Some(Lineage::default());
+    }
+    let fingerprint = cursor.array()?;
+    let mut archives = Vec::new();
+    for _ in 0..cursor.number()? {
+        let id = ArchiveId(uuid::Uuid::from_bytes(cursor.array()?));
+        let length = cursor.number()? as usize;
+        let name = String::from_utf8(cursor.bytes(length)?.to_vec()).ok()?;
+        // A name, not a way to somewhere else.
+        if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0']) {
+            return None;
+        }
+        archives.push(ArchiveRef { id, name });
+    }
+    cursor.0.is_empty().then_some(Lineage { archives, fingerprint })
 }
 
 impl Directory {
@@ -409,7 +472,8 @@ impl Directory {
             let first = cursor.bytes(n)?.to_vec();
             places.push(BlockPlace { first, offset: cursor.number()?, length: cursor.small()?, entries: cursor.small()? });
         }
-        Some(Self { compression, members, entries, places })
+        let lineage = decode_lineage(&mut cursor)?;
+        Some(Self { compression, members, entries, places, lineage })
     }
 }
 
@@ -454,6 +518,8 @@ pub struct IndexReader {
     pub members: Vec<u32>,
     /// How many entries there are.
     pub entries: u64,
+    /// The archives beneath.
+    pub lineage: Lineage,
 }
 
 impl IndexReader {
@@ -488,19 +554,29 @@ impl IndexReader {
         file.read_exact_at(&mut bytes, start).map_err(EngineError::io("read", path))?;
         let footer = zstd::bulk::decompress(&bytes, plain as usize)
             .map_err(|e| damaged(&format!("its directory cannot be unpacked: {e}")))?;
-        let Directory { compression, members, entries, places } =
+        let Directory { compression, members, entries, places, lineage } =
             Directory::decode(&footer).ok_or_else(|| damaged("its directory is cut"))?;
-        Ok(Self { file, path: path.to_owned(), places, compression, members, entries })
+        Ok(Self { file, path: path.to_owned(), places, compression, members, entries, lineage })
     }
 
-    fn block(&self, i: usize) -> Result<Vec<Entry>, EngineError> {
+    /// The entries of one block.
+    pub(crate) fn block(&self, i: usize) -> Result<Vec<Entry>, EngineError> {
         let place = &self.places[i];
         let mut packed = vec![0; place.length as usize];
         self.file.read_exact_at(&mut packed, place.offset).map_err(EngineError::io("read", &self.path))?;
         let damaged = |what: String| EngineError::damaged(&self.path, what);
         let plain =
             zstd::bulk::decompress(&packed, MAX_BLOCK).map_err(|e| damaged(format!("block {i} cannot be unpacked: {e}")))?;
-        decode_block(&plain, place.entries).ok_or_else(|| damaged(format!("block {i} is cut")))
+        let list = decode_block(&plain, place.entries).ok_or_else(|| damaged(format!("block {i} is cut")))?;
+        if list.iter().any(|e| e.archive as usize > self.lineage.archives.len()) {
+            return Err(damaged(format!("block {i} names an archive that the directory does not")));
+        }
+        Ok(list)
+    }
+
+    /// How many blocks there are.
+    pub(crate) fn blocks(&self) -> usize {
+        self.places.len()
     }
 
     /// All entries from the first whose path is not before `path`.
@@ -577,6 +653,7 @@ mod tests {
             link: Vec::new(),
             hash: Some([7; 32]),
             xattrs: [0; 16],
+            archive: 0,
             offset: Some(1 << 40),
             inexact: false,
             sparse: false,
@@ -599,6 +676,7 @@ mod tests {
                 link: b"../x".to_vec(),
                 xattrs: [3; 16],
                 inexact: true,
+                archive: 2,
                 ..entry(&format!("d{d:02}/link"))
             });
             list.push(Entry { kind: EntryKind::CharDevice, device: (1, 3), ..entry(&format!("d{d:02}.dev")) });
@@ -608,9 +686,13 @@ mod tests {
             writer.add(e).expect("added");
         }
         assert!(writer.add(&entry("a")).is_err(), "out of order");
-        writer.finish(Compression::Gzip(6), &[5, 6, 7]).expect("finished");
+        let archives = ["full_a.tar.gz", "inc_b.tar.gz"];
+        let archives = archives.map(|name| ArchiveRef { id: ArchiveId(uuid::Uuid::now_v7()), name: name.to_owned() });
+        let lineage = Lineage { archives: archives.to_vec(), fingerprint: [9; 16] };
+        writer.finish(Compression::Gzip(6), &[5, 6, 7], &lineage).expect("finished");
         let reader = IndexReader::open(&path).expect("opened");
         assert_eq!(reader.members, [5, 6, 7]);
+        assert_eq!(reader.lineage, lineage);
         assert_eq!(reader.entries as usize, list.len());
         let back: Vec<Entry> = reader.all().collect::<Result<_, _>>().expect("all");
         assert!(back == list);
@@ -632,8 +714,13 @@ mod tests {
 
     #[test]
     fn order_is_by_component() {
-        let mut list = vec!["a.d", "a/x", "a", "a b", "a/b/c"];
+        let mut list = vec!["a.d", "a/x", "a", ".", "!", "a b", "a/b/c"];
         list.sort_by(|a, b| compare_paths(a.as_bytes(), b.as_bytes()));
-        assert_eq!(list, ["a", "a/b/c", "a/x", "a b", "a.d"]);
+        assert_eq!(list, [".", "!", "a", "a/b/c", "a/x", "a b", "a.d"]);
+        let long = "x".repeat(40);
+        let (a, b) = (format!("{long}/y"), format!("{long} y"));
+        assert_eq!(compare_paths(a.as_bytes(), b.as_bytes()), Ordering::Less);
+        assert_eq!(compare_paths(long.as_bytes(), b.as_bytes()), Ordering::Less);
+        assert_eq!(compare_paths(b"", b"a"), Ordering::Less);
     }
 }

@@ -99,7 +99,17 @@ pub(crate) struct MemberMap {
 impl MemberMap {
     /// From the sizes that the index gives; they must fit the file.
     pub(crate) fn new(path: &Path, file: &File, sizes: &[u32]) -> Result<Self, EngineError> {
+        let map = Self::unchecked(path, sizes)?;
         let length = file.metadata().map_err(EngineError::io("look at", path))?.len();
+        let end = map.starts.last().copied().unwrap_or(0);
+        if end != length {
+            return Err(EngineError::damaged(path, format!("it has {length} bytes, its index says {end}")));
+        }
+        Ok(map)
+    }
+
+    /// The same without a look at the file: of one that was cut, what is there can be read.
+    fn unchecked(path: &Path, sizes: &[u32]) -> Result<Self, EngineError> {
         let mut starts = Vec::with_capacity(sizes.len() + 1);
         let mut end = 0;
         starts.push(end);
@@ -110,9 +120,6 @@ impl MemberMap {
             }
             end += u64::from(*size);
             starts.push(end);
-        }
-        if end != length {
-            return Err(EngineError::damaged(path, format!("it has {length} bytes, the index says {end}")));
         }
         Ok(Self { starts })
     }
@@ -152,7 +159,7 @@ impl MemberReader {
     /// Opens an archive whose members have the sizes given.
     pub(crate) fn open(path: &Path, compression: Compression, sizes: &[u32]) -> Result<Self, EngineError> {
         let file = File::open(path).map_err(EngineError::io("open", path))?;
-        let map = MemberMap::new(path, &file, sizes)?;
+        let map = MemberMap::unchecked(path, sizes)?;
         let unpacker = Unpacker::new(compression).map_err(EngineError::io("unpack", path))?;
         Ok(Self { file, unpacker, map, current: None, packed: Buffer::default(), buffer: Buffer::default(), at: 0 })
     }
@@ -204,6 +211,83 @@ impl BufRead for MemberReader {
     }
 }
 
+/// The members of an archive whose index is lost.
+pub(crate) struct Members {
+    /// Bytes of each in the file.
+    pub(crate) sizes: Vec<u32>,
+    /// Bytes of the tar stream.
+    pub(crate) tar_size: u64,
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    input: R,
+    at: u64,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let n = self.fill_buf()?.read(out)?;
+        self.consume(n);
+        Ok(n)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.input.fill_buf()
+    }
+
+    fn consume(&mut self, n: usize) {
+        self.input.consume(n);
+        self.at += n as u64;
+    }
+}
+
+/// Finds where the members of an archive lie by unpacking it.
+pub(crate) fn scan_members(path: &Path) -> Result<(Compression, Members), EngineError> {
+    let failed = super::read_error(path);
+    let file = File::open(path).map_err(EngineError::io("open the archive", path))?;
+    let length = file.metadata().map_err(EngineError::io("look at", path))?.len();
+    let mut input = Counted { input: BufReader::with_capacity(256 * 1024, file), at: 0 };
+    let start = input.fill_buf().map_err(&failed)?;
+    let compression = if start.starts_with(GZIP) {
+        Compression::Gzip(5)
+    } else if start.starts_with(ZSTD) {
+        Compression::Zstd(3)
+    } else {
+        Compression::None
+    };
+    let mut members = Members { sizes: Vec::new(), tar_size: 0 };
+    let mut last = MEMBER_SIZE as u64;
+    while input.at < length {
+        let start = input.at;
+        if last != MEMBER_SIZE as u64 {
+            return Err(EngineError::damaged(path, "it does not consist of members of 1 MiB: this program did not write it"));
+        }
+        let sink = &mut io::sink();
+        let plain = match compression {
+            Compression::Gzip(_) => io::copy(&mut flate2::bufread::GzDecoder::new(&mut input), sink),
+            Compression::Zstd(_) => {
+                zstd::stream::read::Decoder::with_buffer(&mut input).and_then(|d| io::copy(&mut d.single_frame(), sink))
+            }
+            Compression::None => io::copy(&mut (&mut input).take(MEMBER_SIZE as u64), sink),
+        };
+        last = plain.map_err(|e| failed(damaged_member(members.sizes.len(), e)))?;
+        members.tar_size += last;
+        let size = u32::try_from(input.at - start).map_err(|e| EngineError::damaged(path, e))?;
+        if size == 0 {
+            return Err(EngineError::damaged(path, "it is cut"));
+        }
+        members.sizes.push(size);
+    }
+    Ok((compression, members))
+}
+
+/// The first bytes of a gzip member (RFC 1952) and of a zstd frame (RFC 8878).
+const GZIP: &[u8] = &[0x1f, 0x8b];
+const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+
 /// Unpacks a whole stream; what it is is told by its first bytes, not by a name.
 pub(crate) enum Decoder<R: BufRead> {
     Gzip(Box<MultiGzDecoder<R>>),
@@ -215,10 +299,10 @@ impl<R: Read> Decoder<BufReader<R>> {
     pub(crate) fn new(input: R) -> io::Result<Self> {
         let mut input = BufReader::with_capacity(256 * 1024, input);
         let start = input.fill_buf()?;
-        Ok(if start.starts_with(&[0x1f, 0x8b]) {
+        Ok(if start.starts_with(GZIP) {
             // The plain GzDecoder would stop silently after the first member.
             Self::Gzip(Box::new(MultiGzDecoder::new(input)))
-        } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        } else if start.starts_with(ZSTD) {
             Self::Zstd(Box::new(zstd::stream::read::Decoder::with_buffer(input)?))
         } else {
             Self::None(input)

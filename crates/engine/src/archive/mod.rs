@@ -1,5 +1,6 @@
 //! Archive files: the tar stream, its members, the index beside it.
 
+mod chain;
 mod content;
 mod index;
 mod members;
@@ -9,10 +10,13 @@ mod stream;
 mod sums;
 mod writer;
 
-pub(crate) use content::ContentHash;
-pub use index::{Entries, Entry, EntryKind, IndexReader, IndexWriter, compare_paths, decode_block, encode_block};
-pub(crate) use members::MemberReader;
-pub(crate) use pax::{EntryHeader, Segment, encode_entry, padding};
+pub(crate) use chain::{Chain, read_error};
+pub(crate) use content::{ContentHash, xattr_digest};
+pub use index::{
+    ArchiveRef, Entries, Entry, EntryKind, IndexReader, IndexWriter, Lineage, compare_paths, decode_block, encode_block,
+};
+pub(crate) use members::scan_members;
+pub(crate) use pax::{EntryHeader, Segment, encode_comment, encode_entry, padding};
 pub use reader::scan_tar;
 pub(crate) use reader::{TarEntry, TarReader};
 pub(crate) use stream::Stream;

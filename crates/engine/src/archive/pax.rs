@@ -31,6 +31,8 @@ pub(crate) struct EntryHeader {
     pub(crate) xattrs: Xattrs,
     /// The stretches that hold data, if there are holes.
     pub(crate) sparse: Option<Vec<Segment>>,
+    /// What the folder holds, in increments.
+    pub(crate) dumpdir: Option<Vec<u8>>,
 }
 
 /// Bytes of zeros that fill a block of 512.
@@ -111,6 +113,34 @@ fn type_of(kind: EntryKind) -> EntryType {
         // Sockets are noted in the index only and never get here.
         EntryKind::Socket => EntryType::Fifo,
     }
+}
+
+/// What a folder holds (GNU tar manual, "Dumpdir").
+pub(crate) const DUMPDIR: &[u8] = b"GNU.dumpdir";
+
+/// An extended header with its records.
+fn extended(kind: EntryType, path: &[u8], mut records: Vec<u8>) -> Vec<u8> {
+    let mut header = Header::new_ustar();
+    header.set_entry_type(kind);
+    header.set_mode(0o644);
+    header.set_size(records.len() as u64);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    put_path(&mut header, path);
+    header.set_cksum();
+    let fill = padding(records.len() as u64);
+    records.resize(records.len() + fill, 0);
+    records.splice(0..0, header.as_bytes().iter().copied());
+    records
+}
+
+/// A global header with a comment, which readers pass over (pax(1), "comment"): by it an archive says by
+/// itself what it is.
+pub(crate) fn encode_comment(text: &[u8]) -> Vec<u8> {
+    let mut records = Vec::new();
+    record(&mut records, b"comment", text);
+    extended(EntryType::XGlobalHeader, b"PaxHeaders/archive", records)
 }
 
 /// The blocks that stand before an entry's data (for sparse files the map is among them).
@@ -194,24 +224,14 @@ pub(crate) fn encode_entry(entry: &EntryHeader) -> Vec<u8> {
         }
         record(&mut records, &key, value);
     }
+    if let Some(dumpdir) = &entry.dumpdir {
+        // It may be large: no room beyond what it takes.
+        records.reserve_exact(dumpdir.len() + 4096);
+        record(&mut records, DUMPDIR, dumpdir);
+    }
     header.set_cksum();
 
-    let mut out = Vec::with_capacity(1536);
-    if !records.is_empty() {
-        let mut extended = Header::new_ustar();
-        extended.set_entry_type(EntryType::XHeader);
-        extended.set_mode(0o644);
-        extended.set_size(records.len() as u64);
-        extended.set_mtime(0);
-        extended.set_uid(0);
-        extended.set_gid(0);
-        put_path(&mut extended, b"PaxHeaders/entry");
-        extended.set_cksum();
-        out.extend_from_slice(extended.as_bytes());
-        let fill = padding(records.len() as u64);
-        out.append(&mut records);
-        out.resize(out.len() + fill, 0);
-    }
+    let mut out = if records.is_empty() { Vec::new() } else { extended(EntryType::XHeader, b"PaxHeaders/entry", records) };
     out.extend_from_slice(header.as_bytes());
     if let Some(map) = map {
         out.extend_from_slice(&map);

@@ -2,13 +2,13 @@
 //! expected: every size is bounded and nothing is trusted.
 
 use super::EntryKind;
-use super::pax::{EntryHeader, Segment, padding};
+use super::pax::{DUMPDIR, EntryHeader, Segment, padding};
 use crate::sys::Time;
 use std::io::{self, BufRead};
 use tar::{EntryType, Header};
 
-/// No extended header of ours comes near this; a larger one is an attack.
-const MAX_EXTENDED: u64 = 16 << 20;
+/// Holds the names of a folder of a million files; a larger one is an attack.
+const MAX_EXTENDED: u64 = 64 << 20;
 /// Stretches of data in one sparse file.
 const MAX_SEGMENTS: usize = 4_000_000;
 
@@ -28,7 +28,15 @@ pub(crate) struct TarReader<R> {
     /// Data of the current entry that nobody has read yet, and its padding.
     left: u64,
     fill: u64,
+    /// Whether dumpdirs are kept.
+    dumpdirs: bool,
+    /// The comments of global headers.
+    comments: Vec<Vec<u8>>,
 }
+
+/// Comments of global headers that are kept, and bytes of one of them.
+const MAX_COMMENTS: usize = 8;
+const MAX_COMMENT: usize = 1 << 20;
 
 fn bad(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
@@ -46,6 +54,10 @@ struct Extended {
     sparse: (Option<u64>, Option<u64>),
     sparse_name: Option<Vec<u8>>,
     real_size: Option<u64>,
+    /// Kept if it is wanted: it may be large.
+    dumpdir: Option<Vec<u8>>,
+    wants_dumpdir: bool,
+    comment: Option<Vec<u8>>,
 }
 
 fn number<T: std::str::FromStr>(value: &[u8], what: &str) -> io::Result<T> {
@@ -110,6 +122,8 @@ impl Extended {
                 b"GNU.sparse.minor" => self.sparse.1 = Some(number(value, "sparse version")?),
                 b"GNU.sparse.name" => self.sparse_name = Some(value.to_vec()),
                 b"GNU.sparse.realsize" => self.real_size = Some(number(value, "real size")?),
+                DUMPDIR => self.dumpdir = self.wants_dumpdir.then(|| value.to_vec()),
+                b"comment" => self.comment = Some(value.to_vec()),
                 b"GNU.sparse.map" | b"GNU.sparse.numblocks" => {
                     return Err(bad("sparse formats before 1.0 are not read here; use GNU tar"));
                 }
@@ -139,7 +153,18 @@ pub fn scan_tar(input: impl BufRead, tell: &mut dyn FnMut(&[u8], EntryKind, u64)
 
 impl<R: BufRead> TarReader<R> {
     pub(crate) fn new(input: R) -> Self {
-        Self { input, position: 0, left: 0, fill: 0 }
+        Self { input, position: 0, left: 0, fill: 0, dumpdirs: false, comments: Vec::new() }
+    }
+
+    /// Reads what folders hold too, where the archive says it.
+    pub(crate) fn with_dumpdirs(mut self) -> Self {
+        self.dumpdirs = true;
+        self
+    }
+
+    /// The comments of the global headers that were read so far.
+    pub(crate) fn comments(&self) -> &[Vec<u8>] {
+        &self.comments
     }
 
     /// What is there of the stream, at most `limit` bytes and at least one.
@@ -200,7 +225,7 @@ impl<R: BufRead> TarReader<R> {
     pub(crate) fn next_entry(&mut self) -> io::Result<Option<TarEntry>> {
         self.skip(self.left + self.fill)?;
         (self.left, self.fill) = (0, 0);
-        let mut extended = Extended::default();
+        let mut extended = Extended { wants_dumpdir: self.dumpdirs, ..Extended::default() };
         let mut offset = self.position;
         loop {
             let block = self.block()?;
@@ -226,7 +251,18 @@ impl<R: BufRead> TarReader<R> {
                     self.skip(padding(size) as u64)?;
                     match header.entry_type() {
                         EntryType::XHeader => extended.read(&data)?,
-                        EntryType::XGlobalHeader => offset = self.position,
+                        EntryType::XGlobalHeader => {
+                            offset = self.position;
+                            // What others write there is none of ours, and no reason to stop.
+                            let mut global = Extended::default();
+                            let readable = global.read(&data).is_ok();
+                            if let Some(comment) = global
+                                .comment
+                                .filter(|c| readable && c.len() <= MAX_COMMENT && self.comments.len() < MAX_COMMENTS)
+                            {
+                                self.comments.push(comment);
+                            }
+                        }
                         other => {
                             while data.last() == Some(&0) {
                                 data.pop();
@@ -311,6 +347,7 @@ impl<R: BufRead> TarReader<R> {
                 device: (device(header.device_major()), device(header.device_minor())),
                 xattrs: extended.xattrs,
                 sparse,
+                dumpdir: extended.dumpdir,
             },
             stored,
             offset,

@@ -1,14 +1,19 @@
 //! Puts prepared entries into the archive and the index, in order.
 
 use super::links::FileId;
-use super::prepare::{Content, Contents, Item, OpenFile, Prepared, PreparedBatch, Trouble, changed, one, shrank, unreadable};
-use crate::archive::{ArchiveWriter, ContentHash, Entry, EntryHeader, EntryKind, IndexWriter, Segment, encode_entry, padding};
+use super::prepare::{
+    self, Content, Contents, Item, OpenFile, Prepared, PreparedBatch, Trouble, changed, one, shrank, unreadable,
+};
+use crate::archive::{
+    ArchiveWriter, ContentHash, Entry, EntryHeader, EntryKind, IndexWriter, Segment, encode_entry, padding, xattr_digest,
+};
 use crate::error::EngineError;
 use crate::observer::{Observer, note, warning};
 use crate::parallel::{Buffer, Pool};
-use crate::source::Found;
-use crate::sys::{self, Xattrs};
-use backup_model::NoteLevel;
+use crate::source::{Accept, Found};
+use crate::sys::{self, Time, Xattrs};
+use crate::throttle::Throttle;
+use backup_model::{Changed, NoteLevel};
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::stat::FileStat;
@@ -18,10 +23,21 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
+/// What a tree holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    pub(super) files: u64,
+    pub(super) folders: u64,
+    pub(super) others: u64,
+    pub(super) bytes: u64,
+}
+
 /// The archive while it is made.
 pub(super) struct Assembly<'a> {
     pub(super) writer: ArchiveWriter,
     pub(super) index: IndexWriter,
+    accept: &'a Accept,
+    throttle: Throttle<'a>,
     observer: &'a dyn Observer,
     users: HashMap<u32, Option<String>>,
     groups: HashMap<u32, Option<String>>,
@@ -29,46 +45,39 @@ pub(super) struct Assembly<'a> {
     lost: HashSet<FileId>,
     /// Such files, and the path under which another of their names was stored.
     instead: HashMap<FileId, Vec<u8>>,
-    pub(super) files: u64,
-    pub(super) folders: u64,
-    pub(super) others: u64,
-    pub(super) bytes: u64,
+    /// Files with several names that the next increment has to take again.
+    again: HashSet<FileId>,
+    /// What the source holds.
+    pub(super) counts: Counts,
+    /// What of it went into this archive.
+    pub(super) changed: Changed,
 }
 
 fn id(stat: &FileStat) -> FileId {
     (stat.st_dev, stat.st_ino)
 }
 
-fn xattr_digest(xattrs: &Xattrs) -> [u8; 16] {
-    if xattrs.is_empty() {
-        return [0; 16];
-    }
-    let mut hash = blake3::Hasher::new();
-    for (name, value) in xattrs {
-        for part in [name, value] {
-            hash.update(&(part.len() as u64).to_le_bytes());
-            hash.update(part);
-        }
-    }
-    let mut out = [0; 16];
-    out.copy_from_slice(&hash.finalize().as_bytes()[..16]);
-    out
-}
-
 impl<'a> Assembly<'a> {
-    pub(super) fn new(writer: ArchiveWriter, index: IndexWriter, observer: &'a dyn Observer) -> Self {
+    pub(super) fn new(
+        writer: ArchiveWriter,
+        index: IndexWriter,
+        accept: &'a Accept,
+        throttle: Throttle<'a>,
+        observer: &'a dyn Observer,
+    ) -> Self {
         Self {
             writer,
             index,
+            accept,
+            throttle,
             observer,
             users: HashMap::new(),
             groups: HashMap::new(),
             lost: HashSet::new(),
             instead: HashMap::new(),
-            files: 0,
-            folders: 0,
-            others: 0,
-            bytes: 0,
+            again: HashSet::new(),
+            counts: Counts::default(),
+            changed: Changed::default(),
         }
     }
 
@@ -85,10 +94,11 @@ impl<'a> Assembly<'a> {
     }
 
     fn entry(&mut self, prepared: Prepared, data: &Buffer) -> Result<(), EngineError> {
-        let Prepared { found, kind, xattrs, content } = prepared;
+        let Prepared { mut found, kind, xattrs, content } = prepared;
         match content {
+            Content::Same(entry) => self.same(&found, kind, &entry),
             Content::Link(first) => self.further_name(found, kind, first),
-            Content::Special(target) => self.special(&found, kind, xattrs, target),
+            Content::Special(target) => self.special(&mut found, kind, xattrs, target),
             Content::File(Ok(open)) => {
                 if id(&open.stat) != id(&found.stat) {
                     // Another file has taken the name; the one that the walk saw is not stored.
@@ -100,6 +110,21 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// What is unchanged stands in the index only.
+    fn same(&mut self, found: &Found, kind: EntryKind, entry: &Entry) -> Result<(), EngineError> {
+        if kind == EntryKind::File {
+            self.counts.files += 1;
+            if entry.kind == EntryKind::File {
+                self.counts.bytes += entry.size;
+            }
+        } else {
+            self.counts.others += 1;
+        }
+        self.index.add(entry)?;
+        self.observer.progress(self.counts.files, self.counts.bytes, self.writer.stored(), &found.path);
+        Ok(())
+    }
+
     fn lose(&mut self, found: &Found) {
         if found.stat.st_nlink > 1 {
             self.lost.insert(id(&found.stat));
@@ -109,7 +134,7 @@ impl<'a> Assembly<'a> {
     fn missing(&mut self, found: &Found, missing: Trouble) -> Result<(), EngineError> {
         self.lose(found);
         self.source_gone(found, missing.gone)?;
-        self.observer.note(warning(&found.path, missing.text));
+        self.observer.note(self.accept.note(&found.path, missing.text));
         Ok(())
     }
 
@@ -147,6 +172,7 @@ impl<'a> Assembly<'a> {
             device: (libc::major(stat.st_rdev), libc::minor(stat.st_rdev)),
             xattrs,
             sparse: None,
+            dumpdir: None,
         }
     }
 
@@ -168,12 +194,14 @@ impl<'a> Assembly<'a> {
             gid: header.gid,
             size: header.size,
             mtime: header.mtime,
-            ctime: sys::ctime(stat),
+            // No change time: the next increment takes it again.
+            ctime: if self.again.contains(&id(stat)) { Time::default() } else { sys::ctime(stat) },
             inode: stat.st_ino,
             device: if special { header.device } else { (0, 0) },
             link: header.link,
             hash,
             xattrs: xattr_digest(&header.xattrs),
+            archive: 0,
             offset,
             inexact,
             sparse: header.sparse.is_some(),
@@ -196,7 +224,7 @@ impl<'a> Assembly<'a> {
                 // Its first name could not be stored: this one is now the first.
                 let mut data = Buffer::default();
                 let path = found.path.clone();
-                let prepared = one(Item { found, kind, first: None }, &mut data);
+                let prepared = one(Item { found, kind, first: None, same: None, compare: false }, &mut data);
                 let stored = !matches!(prepared.content, Content::File(Err(_)) | Content::Special(Err(_)));
                 self.entry(prepared, &data)?;
                 if stored {
@@ -214,16 +242,18 @@ impl<'a> Assembly<'a> {
         header.size = found.stat.st_size as u64;
         self.add(header, &found.stat, None, Some(offset), false)?;
         if kind == EntryKind::File {
-            self.files += 1;
+            self.counts.files += 1;
+            self.changed.files += 1;
         } else {
-            self.others += 1;
+            self.counts.others += 1;
+            self.changed.others += 1;
         }
         Ok(())
     }
 
     fn special(
         &mut self,
-        found: &Found,
+        found: &mut Found,
         kind: EntryKind,
         xattrs: io::Result<Xattrs>,
         target: Result<Vec<u8>, Trouble>,
@@ -235,14 +265,18 @@ impl<'a> Assembly<'a> {
         let xattrs = self.xattrs(found, xattrs);
         let mut header = self.header(&found.path, &found.stat, kind, xattrs);
         header.link = target;
+        header.dumpdir = found.dumpdir.take();
         if kind == EntryKind::Folder {
-            self.folders += 1;
+            self.counts.folders += 1;
         } else {
-            self.others += 1;
+            self.counts.others += 1;
         }
         if kind == EntryKind::Socket {
             self.observer.note(note(NoteLevel::Info, &found.path, "is a socket, which programs make anew; noted, not stored"));
             return self.add(header, &found.stat, None, None, false);
+        }
+        if kind != EntryKind::Folder {
+            self.changed.others += 1;
         }
         let offset = self.writer.position();
         self.writer.write(&encode_entry(&header))?;
@@ -250,7 +284,7 @@ impl<'a> Assembly<'a> {
     }
 
     fn file(&mut self, found: &Found, open: OpenFile, xattrs: io::Result<Xattrs>, data: &Buffer) -> Result<(), EngineError> {
-        let OpenFile { stat, sparse, contents } = open;
+        let OpenFile { stat, mut recent, sparse, contents } = open;
         let xattrs = self.xattrs(found, xattrs);
         let mut header = self.header(&found.path, &stat, EntryKind::File, xattrs);
         header.sparse = sparse;
@@ -260,18 +294,32 @@ impl<'a> Assembly<'a> {
             Contents::Read { place, hash, trouble } => {
                 self.writer.write(&data.bytes()[place])?;
                 self.writer.zeros(padding(header.size) as u64)?;
+                self.throttle.took(header.size, self.observer)?;
                 (hash, trouble)
             }
-            Contents::Open(file) => self.stream(&file, &header, &stat)?,
+            Contents::Open(file) => {
+                let read = self.stream(&file, &header, &stat)?;
+                recent = prepare::recent(&stat);
+                read
+            }
         };
         if let Some(trouble) = &trouble {
             self.source_gone(found, trouble.gone)?;
             self.observer.note(warning(&found.path, &trouble.text));
         }
-        self.files += 1;
-        self.bytes += header.size;
+        self.counts.files += 1;
+        self.counts.bytes += header.size;
+        self.changed.files += 1;
+        self.changed.bytes += header.size;
+        let again = recent || trouble.is_some();
+        if again {
+            self.again.insert(id(&stat));
+        }
         self.add(header, &stat, Some(hash), Some(offset), trouble.is_some())?;
-        self.observer.progress(self.files, self.bytes, self.writer.stored(), &found.path);
+        if stat.st_nlink < 2 {
+            self.again.remove(&id(&stat));
+        }
+        self.observer.progress(self.counts.files, self.counts.bytes, self.writer.stored(), &found.path);
         Ok(())
     }
 
@@ -327,7 +375,8 @@ impl<'a> Assembly<'a> {
                 n
             })?;
             at += n as u64;
-            self.observer.progress(self.files, self.bytes + at, self.writer.stored(), path);
+            self.throttle.took(n as u64, self.observer)?;
+            self.observer.progress(self.counts.files, self.counts.bytes + at, self.writer.stored(), path);
         }
         Ok(())
     }

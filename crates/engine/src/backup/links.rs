@@ -73,9 +73,9 @@ impl LinkTable {
         Self { scratch: scratch.to_owned(), limit: LIMIT, known: HashMap::new(), paths: None, end: 0, pieces: Vec::new() }
     }
 
-    /// The path under which a file was met first, or `None` if this is the first time; `names` is how
-    /// many names it has.
-    pub(super) fn meet(&mut self, id: FileId, names: u64, path: &[u8]) -> io::Result<Option<Vec<u8>>> {
+    /// The path under which a file was met first and the `mark` given then, or `None` if this is the first
+    /// time; `names` is how many names it has.
+    pub(super) fn meet(&mut self, id: FileId, names: u64, path: &[u8], mark: bool) -> io::Result<Option<(Vec<u8>, bool)>> {
         if let Some(known) = self.known.get_mut(&id) {
             known.left = known.left.saturating_sub(1);
             let (place, last) = (known.place, known.left == 0);
@@ -89,7 +89,7 @@ impl LinkTable {
                 return self.path(place).map(Some);
             }
         }
-        let place = self.add_path(path)?;
+        let place = self.add_path(path, mark)?;
         self.known.insert(id, Known { place, left: names.saturating_sub(1) });
         if self.known.len() >= self.limit {
             self.spill()?;
@@ -97,26 +97,28 @@ impl LinkTable {
         Ok(None)
     }
 
-    fn add_path(&mut self, path: &[u8]) -> io::Result<u64> {
+    fn add_path(&mut self, path: &[u8], mark: bool) -> io::Result<u64> {
         let out = match &mut self.paths {
             Some(out) => out,
             none => none.insert(BufWriter::new(sys::scratch_file(&self.scratch)?)),
         };
         let place = self.end;
         out.write_all(&(path.len() as u32).to_le_bytes())?;
+        out.write_all(&[u8::from(mark)])?;
         out.write_all(path)?;
-        self.end += 4 + path.len() as u64;
+        self.end += 5 + path.len() as u64;
         Ok(place)
     }
 
-    fn path(&mut self, place: u64) -> io::Result<Vec<u8>> {
+    fn path(&mut self, place: u64) -> io::Result<(Vec<u8>, bool)> {
         let Some(paths) = &mut self.paths else { return Err(io::Error::from(io::ErrorKind::NotFound)) };
         paths.flush()?;
-        let mut length = [0; 4];
-        paths.get_ref().read_exact_at(&mut length, place)?;
-        let mut path = vec![0; u32::from_le_bytes(length) as usize];
-        paths.get_ref().read_exact_at(&mut path, place + 4)?;
-        Ok(path)
+        let mut start = [0; 5];
+        paths.get_ref().read_exact_at(&mut start, place)?;
+        let [a, b, c, d, mark] = start;
+        let mut path = vec![0; u32::from_le_bytes([a, b, c, d]) as usize];
+        paths.get_ref().read_exact_at(&mut path, place + 5)?;
+        Ok((path, mark != 0))
     }
 
     fn spill(&mut self) -> io::Result<()> {
@@ -170,12 +172,12 @@ mod tests {
             table.limit = limit;
             let id = |n: u64| (n % 3, n.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             for n in 0..3000u64 {
-                assert_eq!(table.meet(id(n), 3, format!("first {n}").as_bytes()).expect("met"), None);
+                assert_eq!(table.meet(id(n), 3, format!("first {n}").as_bytes(), n % 2 == 0).expect("met"), None);
             }
             for round in 0..2 {
                 for n in (0..3000u64).rev() {
-                    let first = table.meet(id(n), 3, b"another").expect("met").expect("known");
-                    assert_eq!(first, format!("first {n}").as_bytes(), "round {round}");
+                    let first = table.meet(id(n), 3, b"another", false).expect("met").expect("known");
+                    assert_eq!(first, (format!("first {n}").into_bytes(), n % 2 == 0), "round {round}");
                 }
             }
             if limit == LIMIT {

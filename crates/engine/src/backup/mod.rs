@@ -1,24 +1,32 @@
 //! Makes an archive: walk, tar stream, members, index, sidecar.
 
 mod assemble;
+mod base;
+mod feed;
 mod links;
 mod prepare;
 
-use crate::archive::{ArchiveWriter, EntryKind, IndexWriter};
+pub use base::BaseArchive;
+
+use crate::archive::{ArchiveWriter, IndexWriter, Lineage, encode_comment};
 use crate::error::EngineError;
-use crate::observer::{Observer, warning};
-use crate::parallel::{Feed, Pool, cores, lock, ordered};
-use crate::source::{Found, Visit, Walk};
-use crate::store::{Parts, index_path, sidecar_path, write_manifest};
+use crate::observer::{Observer, note};
+use crate::parallel::{Pool, lock};
+use crate::source::{Accept, Found, Visit, Walk};
+use crate::store::{Parts, file_name, hex, index_path, sidecar_path, write_manifest};
+use crate::throttle::Throttle;
 use assemble::Assembly;
 use backup_model::{
-    ArchiveFile, ArchiveId, Compression, FileSource, IndexFile, Kind, MANIFEST_VERSION, Manifest, Name, Note, NoteLevel, RunId,
+    ArchiveFile, ArchiveId, Compression, Detect, FileSource, IndexFile, Kind, MANIFEST_VERSION, Manifest, Name, Note, NoteLevel,
+    RateLimit, RunId,
 };
+use base::{Base, BaseEntries};
 use chrono::{DateTime, FixedOffset};
-use links::LinkTable;
+use feed::{Feeder, readers};
 use nix::libc;
-use prepare::{Batch, Item, PreparedBatch, prepare};
+use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -39,6 +47,16 @@ pub struct BackupPlan {
     pub roots: Vec<PathBuf>,
     /// The schedule's folder of archives.
     pub folder: PathBuf,
+    /// The kind to make; without a fit base it is full.
+    pub kind: Kind,
+    /// What an increment builds on.
+    pub base: Option<BaseArchive>,
+    /// Why it is full although the schedule makes increments.
+    pub full_because: Option<String>,
+    /// What counts as changed since the base.
+    pub detect: Detect,
+    /// How fast the source may be read.
+    pub limits: Vec<RateLimit>,
     /// A folder whose contents are never taken: the archives themselves.
     pub never: Vec<PathBuf>,
     /// How to compress.
@@ -82,12 +100,14 @@ fn scan(plan: &BackupPlan, observer: &dyn Observer) -> Result<(u64, u64), Engine
         }
     }
     let mut count = Count(0, 0);
-    walk(plan, observer).run(&mut count)?;
+    let accept = Accept::new(&plan.roots, &plan.source.accept_unreadable)?;
+    walk(plan, &accept, false, observer).run(&mut count)?;
     Ok((count.0, count.1))
 }
 
-fn walk<'a>(plan: &'a BackupPlan, observer: &'a dyn Observer) -> Walk<'a> {
-    Walk { source: &plan.source, roots: &plan.roots, never: inodes(&plan.never), scratch: &plan.folder, observer }
+fn walk<'a>(plan: &'a BackupPlan, accept: &'a Accept, dumpdirs: bool, observer: &'a dyn Observer) -> Walk<'a> {
+    let never = inodes(&plan.never);
+    Walk { source: &plan.source, roots: &plan.roots, never, scratch: &plan.folder, dumpdirs, accept, observer }
 }
 
 /// Lets a count beside the work hear nothing but the wish to stop, and the work's end.
@@ -152,15 +172,26 @@ pub fn backup(
         root.metadata().map_err(|source| EngineError::Source { path: root.display().to_string(), source })?;
     }
     let heard = Heard { inner: observer, warnings: AtomicU64::new(0), first: Mutex::default() };
-    let (mut parts, file) = Parts::begin(&plan.folder, Kind::Full, plan.started, plan.compression.suffix())?;
+    let fingerprint = base::fingerprint(&plan.source, &plan.roots);
+    let (base, full_because) = find_base(plan);
+    if let Some(reason) = &full_because {
+        observer.note(note(NoteLevel::Info, b".", format!("a full archive, because {reason}")));
+    }
+    let base = base.as_ref();
+    let kind = if base.is_some() { plan.kind } else { Kind::Full };
+    let mut manifest = manifest(plan, kind, base.map(|b| b.id), full_because, now());
+    let accept = Accept::new(&plan.roots, &plan.source.accept_unreadable)?;
+    let (mut parts, file) = Parts::begin(&plan.folder, kind, plan.started, plan.compression.suffix())?;
     let archive = parts.archive().to_owned();
     let index = index_path(&archive);
     let index_file = parts.create(&index)?;
     // How many bytes there are to read, as far as is known.
     let total = &AtomicU64::new(0);
 
-    let writer = ArchiveWriter::new(file, &archive, plan.compression)?;
-    let mut assembly = Assembly::new(writer, IndexWriter::new(index_file, &index)?, &heard);
+    let mut writer = ArchiveWriter::new(file, &archive, plan.compression)?;
+    describe(&mut writer, &manifest, &fingerprint)?;
+    let mut assembly =
+        Assembly::new(writer, IndexWriter::new(index_file, &index)?, &accept, Throttle::new(&plan.limits, now), &heard);
     let over = &AtomicBool::new(false);
     let walked = std::thread::scope(|scope| {
         let expect = move |(files, bytes)| {
@@ -170,6 +201,7 @@ pub fn backup(
         match plan.expected {
             Some(expected) => expect(expected),
             // How much there is to do is counted beside the work, for whoever waits.
+            None if base.is_some() => {}
             None => {
                 scope.spawn(move || scan(plan, &Counting { inner: observer, over }).map(expect));
             }
@@ -177,10 +209,14 @@ pub fn backup(
         let pool = Pool::default();
         let started = readers(&pool).map_err(EngineError::io("start reading for", &archive));
         let done = started.and_then(|(feed, results)| {
+            let entries = base.map(|base| {
+                let (entries, to) = BaseEntries::new(base);
+                scope.spawn(move || base::decode(base, &to));
+                entries
+            });
             let walker = scope.spawn(|| {
-                let mut feeder =
-                    Feeder { feed, batch: Batch::default(), links: LinkTable::new(&plan.folder), plan, observer: &heard };
-                walk(plan, &heard).run(&mut feeder)?;
+                let mut feeder = Feeder::new(feed, plan, entries, &heard);
+                walk(plan, &accept, base.is_some(), &heard).run(&mut feeder)?;
                 feeder.flush()
             });
             let assembled = loop {
@@ -204,57 +240,37 @@ pub fn backup(
         over.store(true, Ordering::Relaxed);
         done
     });
-    let Assembly { writer, index: index_writer, files, folders, others, bytes, .. } = assembly;
-    let full = |e: EngineError, stored: u64| no_space(e, &archive, stored, bytes, total.load(Ordering::Relaxed));
+    let Assembly { mut writer, index: index_writer, counts, changed, .. } = assembly;
+    let full = |e: EngineError, stored: u64| no_space(e, &archive, stored, changed.bytes, total.load(Ordering::Relaxed));
     let stored = writer.stored();
     if let Err(e) = walked {
         return Err(full(e, stored));
     }
+    manifest.warnings = heard.warnings.load(Ordering::Relaxed);
+    manifest.notes = heard.first.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    manifest.status = if manifest.warnings == 0 { "completed" } else { "warning" }.to_owned();
+    (manifest.files, manifest.folders, manifest.others) = (counts.files, counts.folders, counts.others);
+    manifest.bytes = counts.bytes;
+    manifest.changed = base.map(|_| changed);
+    manifest.ended = now();
+    describe(&mut writer, &manifest, &fingerprint).map_err(|e| full(e, stored))?;
     let written = writer.finish().map_err(|e| full(e, stored))?;
-    let (index_file, index_size, index_sha) =
-        index_writer.finish(plan.compression, &written.members).map_err(|e| full(e, written.sums.size))?;
-    let size = written.sums.size;
-
-    let warnings = heard.warnings.load(Ordering::Relaxed);
-    let manifest = Manifest {
-        version: MANIFEST_VERSION,
-        id: plan.id,
-        schedule: plan.schedule.clone(),
-        run: plan.run,
-        kind: Kind::Full,
-        parent: None,
-        content: "full".to_owned(),
-        form: "tar".to_owned(),
-        status: if warnings == 0 { "completed" } else { "warning" }.to_owned(),
-        planned: plan.planned,
-        started: plan.started,
-        ended: now(),
-        timezone: plan.timezone.clone(),
-        host: plan.host.clone(),
-        tool: plan.tool.clone(),
-        sources: plan
-            .roots
-            .iter()
-            .map(|r| backup_model::display_bytes(std::os::unix::ffi::OsStrExt::as_bytes(r.as_os_str())).to_string())
-            .collect(),
-        exclude: plan.source.exclude.clone(),
-        files,
-        folders,
-        others,
-        bytes,
-        warnings,
-        notes: heard.first.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner),
-        archive: ArchiveFile {
-            name: file_name(&archive),
-            compression: plan.compression.method().to_owned(),
-            size,
-            tar_size: written.tar_size,
-            md5: written.sums.md5.unwrap_or_default(),
-            sha256: written.sums.sha256,
-        },
-        index: Some(IndexFile { name: file_name(&index), size: index_size, sha256: index_sha }),
-        extra: serde_json::Map::new(),
+    let lineage = match base {
+        Some(base) => base.lineage(fingerprint),
+        None => Lineage { archives: Vec::new(), fingerprint },
     };
+    let (index_file, index_size, index_sha) =
+        index_writer.finish(plan.compression, &written.members, &lineage).map_err(|e| full(e, written.sums.size))?;
+    let size = written.sums.size;
+    manifest.archive = ArchiveFile {
+        name: file_name(&archive),
+        compression: plan.compression.method().to_owned(),
+        size,
+        tar_size: written.tar_size,
+        md5: written.sums.md5.unwrap_or_default(),
+        sha256: written.sums.sha256,
+    };
+    manifest.index = Some(IndexFile { name: file_name(&index), size: index_size, sha256: index_sha });
     let sidecar = sidecar_path(&archive);
     let mut sidecar_file = parts.create(&sidecar)?;
     write_manifest(&mut sidecar_file, &manifest, &sidecar).map_err(|e| full(e, size))?;
@@ -267,12 +283,8 @@ pub fn backup(
         return Err(EngineError::Cancelled);
     }
     let path = parts.publish(&[&written.file, &index_file, &sidecar_file]).map_err(|e| full(e, size))?;
-    observer.progress(files, bytes, size, b"");
+    observer.progress(manifest.files, manifest.bytes, size, b"");
     Ok(Receipt { path, manifest })
-}
-
-fn file_name(path: &Path) -> String {
-    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Says of a full disk how much is missing, as far as can be told.
@@ -287,57 +299,78 @@ fn no_space(error: EngineError, archive: &Path, stored: u64, done: u64, total: u
     }
 }
 
-/// Threads that open and read what the walk finds.
-fn readers(pool: &Pool) -> std::io::Result<(Feed<Batch, PreparedBatch>, crate::parallel::Results<PreparedBatch>)> {
-    // More than there are cores: a disk serves several better than one.
-    let threads = (2 * cores()).clamp(2, 16);
-    let workers = (0..threads)
-        .map(|_| {
-            let pool = pool.clone();
-            move |batch: Batch| prepare(batch, &pool)
-        })
-        .collect();
-    ordered("read", 2 * threads, workers)
-}
-
-/// Gives what the walk finds to the readers.
-struct Feeder<'a> {
-    feed: Feed<Batch, PreparedBatch>,
-    batch: Batch,
-    links: LinkTable,
-    plan: &'a BackupPlan,
-    observer: &'a dyn Observer,
-}
-
-impl Feeder<'_> {
-    fn flush(&mut self) -> Result<(), EngineError> {
-        // Nobody takes it when the work has failed, and then that failure counts.
-        if self.feed.send(std::mem::take(&mut self.batch)) { Ok(()) } else { Err(EngineError::Cancelled) }
+/// The base of an increment, or why the archive is full instead.
+fn find_base(plan: &BackupPlan) -> (Option<Base>, Option<String>) {
+    match &plan.base {
+        Some(base) if plan.kind != Kind::Full => match base::open(base, plan) {
+            Ok(base) => (Some(base), None),
+            Err(reason) => (None, Some(reason)),
+        },
+        _ => (None, plan.full_because.clone()),
     }
 }
 
-impl Visit for Feeder<'_> {
-    fn visit(&mut self, found: Found) -> Result<(), EngineError> {
-        let kind = match found.stat.st_mode & libc::S_IFMT {
-            libc::S_IFREG => EntryKind::File,
-            libc::S_IFDIR => EntryKind::Folder,
-            libc::S_IFLNK => EntryKind::Symlink,
-            libc::S_IFIFO => EntryKind::Fifo,
-            libc::S_IFCHR => EntryKind::CharDevice,
-            libc::S_IFBLK => EntryKind::BlockDevice,
-            libc::S_IFSOCK => EntryKind::Socket,
-            _ => {
-                self.observer.note(warning(&found.path, "is of a kind that cannot be stored"));
-                return Ok(());
-            }
-        };
-        let stat = &found.stat;
-        let first = if stat.st_nlink > 1 && !matches!(kind, EntryKind::Folder | EntryKind::Socket) {
-            let met = self.links.meet((stat.st_dev, stat.st_ino), stat.st_nlink, &found.path);
-            met.map_err(EngineError::io("keep the table of hard links in", &self.plan.folder))?
-        } else {
-            None
-        };
-        if self.batch.add(Item { found, kind, first }) { self.flush() } else { Ok(()) }
+/// What is known of an archive before it is made.
+fn manifest(
+    plan: &BackupPlan,
+    kind: Kind,
+    parent: Option<ArchiveId>,
+    full_because: Option<String>,
+    now: DateTime<FixedOffset>,
+) -> Manifest {
+    let shown = |path: &PathBuf| backup_model::display_bytes(path.as_os_str().as_bytes()).to_string();
+    Manifest {
+        version: MANIFEST_VERSION,
+        id: plan.id,
+        schedule: plan.schedule.clone(),
+        run: plan.run,
+        kind,
+        parent,
+        full_because,
+        content: "full".to_owned(),
+        form: "tar".to_owned(),
+        status: "unfinished".to_owned(),
+        planned: plan.planned,
+        started: plan.started,
+        ended: now,
+        timezone: plan.timezone.clone(),
+        host: plan.host.clone(),
+        tool: plan.tool.clone(),
+        sources: plan.roots.iter().map(shown).collect(),
+        exclude: plan.source.exclude.clone(),
+        files: 0,
+        folders: 0,
+        others: 0,
+        bytes: 0,
+        changed: None,
+        warnings: 0,
+        notes: Vec::new(),
+        archive: ArchiveFile::default(),
+        index: None,
+        extra: serde_json::Map::new(),
     }
+}
+
+/// What an archive says of itself within its tar stream.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Described {
+    /// What its sidecar says, as far as it is known there.
+    pub(crate) manifest: Manifest,
+    /// The digest of what was to be copied.
+    fingerprint: String,
+}
+
+impl Described {
+    /// The digest as the index holds it; zeros if it is not one.
+    pub(crate) fn digest(&self) -> [u8; 16] {
+        u128::from_str_radix(&self.fingerprint, 16).map(u128::to_be_bytes).unwrap_or_default()
+    }
+}
+
+/// Writes into the tar stream itself what its sidecar will say, as far as it is known: by it a lost sidecar
+/// is made again.
+pub(crate) fn describe(writer: &mut ArchiveWriter, manifest: &Manifest, fingerprint: &[u8; 16]) -> Result<(), EngineError> {
+    let described = Described { manifest: manifest.clone(), fingerprint: hex(fingerprint) };
+    let text = serde_json::to_string(&described).map_err(|e| EngineError::damaged(Path::new(&manifest.archive.name), e))?;
+    writer.write(&encode_comment(text.as_bytes()))
 }

@@ -1,7 +1,7 @@
 //! Opens and reads what the walk has found, on several threads: small files whole, of large ones what
 //! is needed to begin.
 
-use crate::archive::{ContentHash, EntryKind, Segment};
+use crate::archive::{ContentHash, Entry, EntryKind, Segment};
 use crate::parallel::{Buffer, Pool};
 use crate::source::{Found, gone};
 use crate::sys::{self, Xattrs};
@@ -31,6 +31,10 @@ pub(super) struct Item {
     pub(super) kind: EntryKind,
     /// The path of the same file that was met first.
     pub(super) first: Option<Vec<u8>>,
+    /// The base's entry, if by its metadata it is unchanged.
+    pub(super) same: Option<Box<Entry>>,
+    /// Whether the contents are to be compared too.
+    pub(super) compare: bool,
 }
 
 /// Several entries, so that threads meet less often than there are files.
@@ -38,18 +42,21 @@ pub(super) struct Item {
 pub(super) struct Batch {
     pub(super) items: Vec<Item>,
     bytes: u64,
+    light: usize,
 }
 
 impl Batch {
     /// Adds an entry; `true` if the batch is now full.
     pub(super) fn add(&mut self, item: Item) -> bool {
-        if item.kind == EntryKind::File {
+        if item.kind == EntryKind::File && (item.same.is_none() || item.compare) {
             let size = item.found.stat.st_size as u64;
             // A large file stays open until its turn comes, and not too many may.
             self.bytes += if size <= SMALL { size } else { BATCH_BYTES / 8 };
         }
         self.items.push(item);
-        self.items.len() >= BATCH_ENTRIES || self.bytes >= BATCH_BYTES
+        // What is unchanged costs next to nothing.
+        self.light += usize::from(self.items.last().is_some_and(|i| i.same.is_some()));
+        self.items.len() - self.light >= BATCH_ENTRIES || self.light >= 16 * BATCH_ENTRIES || self.bytes >= BATCH_BYTES
     }
 }
 
@@ -82,9 +89,22 @@ impl Trouble {
     }
 }
 
+/// How long after the change time of a file a further change may carry the same time: the kernel's clock of
+/// files ticks at least this often (Linux, CONFIG_HZ=100, with some room).
+const TICK: i128 = 20_000_000;
+
+/// Whether a file that was read just now may be changed yet without its change time telling.
+pub(super) fn recent(stat: &FileStat) -> bool {
+    let Ok(now) = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME) else { return true };
+    let nanos = |sec: i64, nsec: i64| i128::from(sec) * 1_000_000_000 + i128::from(nsec);
+    nanos(now.tv_sec(), now.tv_nsec()) - nanos(stat.st_ctime, stat.st_ctime_nsec) < TICK
+}
+
 /// A regular file that could be opened.
 pub(super) struct OpenFile {
     pub(super) stat: FileStat,
+    /// It may be changed yet without its times telling.
+    pub(super) recent: bool,
     pub(super) sparse: Option<Vec<Segment>>,
     pub(super) contents: Contents,
 }
@@ -99,6 +119,8 @@ pub(super) enum Contents {
 
 /// What was learned of an entry.
 pub(super) enum Content {
+    /// Unchanged since the base: nothing was read.
+    Same(Box<Entry>),
     /// A further name: nothing was read.
     Link(Vec<u8>),
     /// No regular file; its target if it is a symbolic link.
@@ -123,7 +145,12 @@ pub(super) fn prepare(batch: Batch, pool: &Pool) -> PreparedBatch {
 
 /// Prepares one entry; the contents of a small file are added to `data`.
 pub(super) fn one(item: Item, data: &mut Buffer) -> Prepared {
-    let Item { found, kind, first } = item;
+    let Item { found, kind, first, same, compare } = item;
+    if let Some(same) = same
+        && (!compare || same_contents(&found, &same))
+    {
+        return Prepared { found, kind, xattrs: Ok(Vec::new()), content: Content::Same(same) };
+    }
     if let Some(first) = first {
         return Prepared { found, kind, xattrs: Ok(Vec::new()), content: Content::Link(first) };
     }
@@ -144,6 +171,37 @@ pub(super) fn one(item: Item, data: &mut Buffer) -> Prepared {
     Prepared { found, kind, xattrs, content: Content::Special(target) }
 }
 
+/// Whether a file holds what the base says. One that cannot be read does not, and is then reported.
+fn same_contents(found: &Found, same: &Entry) -> bool {
+    let Ok(file) = sys::open_file_at(&found.dir, &found.name) else { return false };
+    let Ok(stat) = sys::stat_fd(&file) else { return false };
+    let sparse = segments(&file, &stat);
+    if sparse.is_some() != same.sparse {
+        return false;
+    }
+    let size = stat.st_size as u64;
+    let whole = [Segment { offset: 0, length: size }];
+    let mut hash = ContentHash::new(sparse.is_some());
+    let mut buffer = vec![0; 1 << 18];
+    for segment in sparse.as_deref().unwrap_or(&whole) {
+        hash.segment(*segment);
+        let (mut at, end) = (segment.offset, segment.offset + segment.length);
+        while at < end {
+            let want = ((end - at) as usize).min(buffer.len());
+            match file.read_at(&mut buffer[..want], at) {
+                Ok(0) => return false,
+                Ok(n) => {
+                    hash.hasher.update(&buffer[..n]);
+                    at += n as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+    }
+    same.hash == Some(hash.finish(size))
+}
+
 fn open(found: &Found, data: &mut Buffer, xattrs: &mut io::Result<Xattrs>) -> Result<OpenFile, Trouble> {
     let file = sys::open_file_at(&found.dir, &found.name).map_err(Trouble::opening)?;
     let stat = sys::stat_fd(&file).map_err(Trouble::opening)?;
@@ -156,7 +214,7 @@ fn open(found: &Found, data: &mut Buffer, xattrs: &mut io::Result<Xattrs>) -> Re
     if size > SMALL || sparse.is_some() {
         // The system begins to read what will soon be asked for. It need not.
         let _ = posix_fadvise(&file, 0, stat.st_size.min(8 << 20), PosixFadviseAdvice::POSIX_FADV_WILLNEED);
-        return Ok(OpenFile { stat, sparse, contents: Contents::Open(file) });
+        return Ok(OpenFile { stat, recent: true, sparse, contents: Contents::Open(file) });
     }
     let start = data.used;
     let end = start + size as usize;
@@ -182,7 +240,12 @@ fn open(found: &Found, data: &mut Buffer, xattrs: &mut io::Result<Xattrs>) -> Re
     hash.hasher.update(room);
     data.used = end;
     let trouble = trouble.or_else(|| changed(&file, &stat));
-    Ok(OpenFile { stat, sparse, contents: Contents::Read { place: start..end, hash: hash.finish(size), trouble } })
+    Ok(OpenFile {
+        stat,
+        recent: recent(&stat),
+        sparse,
+        contents: Contents::Read { place: start..end, hash: hash.finish(size), trouble },
+    })
 }
 
 /// What is said of a file that ended early.

@@ -4,8 +4,8 @@
 use super::limits::{Limits, Space};
 use super::place::{PathSet, Placer, SmallFile, keeps_marks};
 use super::tree::{Folder, Tree};
-use super::{Overwrite, RestorePlan, RestoreReport};
-use crate::archive::{ContentHash, EntryHeader, EntryKind, Segment, TarEntry, TarReader};
+use super::{Overwrite, RestorePlan, RestoreReport, Selection};
+use crate::archive::{ContentHash, EntryHeader, EntryKind, Segment, TarEntry, TarReader, read_error};
 use crate::error::EngineError;
 use crate::observer::{Observer, note};
 use crate::parallel::{Buffer, Pool, cores, lock};
@@ -80,13 +80,15 @@ impl UnderWay {
 /// What a restore needs for all its threads; lives as long as they.
 pub(super) struct Base<'a> {
     placer: Placer<'a>,
+    wanted: &'a Selection,
     under_way: UnderWay,
 }
 
 impl<'a> Base<'a> {
-    pub(super) fn new(plan: &'a RestorePlan, observer: &'a dyn Observer) -> Self {
+    pub(super) fn new(plan: &'a RestorePlan, wanted: &'a Selection, observer: &'a dyn Observer) -> Self {
         let placer = Placer {
             plan,
+            selective: !wanted.is_everything(),
             observer,
             root: nix::unistd::geteuid().is_root(),
             report: Mutex::default(),
@@ -96,7 +98,7 @@ impl<'a> Base<'a> {
             compared: AtomicU64::new(0),
             marks: AtomicBool::new(false),
         };
-        Self { placer, under_way: UnderWay::default() }
+        Self { placer, wanted, under_way: UnderWay::default() }
     }
 }
 
@@ -104,6 +106,7 @@ pub(super) struct Extractor<'a> {
     base: &'a Base<'a>,
     plan: &'a RestorePlan,
     pub(super) observer: &'a dyn Observer,
+    pub(super) wanted: &'a Selection,
     limits: Limits,
     entries: u64,
     tree: Option<Tree>,
@@ -164,7 +167,19 @@ impl<'a> Extractor<'a> {
             Some(tree)
         };
         let observer = base.placer.observer;
-        Ok(Self { base, plan, observer, limits, entries: 0, tree, queues, batch: None, pool, moved: HashMap::new() })
+        Ok(Self {
+            base,
+            plan,
+            observer,
+            wanted: base.wanted,
+            limits,
+            entries: 0,
+            tree,
+            queues,
+            batch: None,
+            pool,
+            moved: HashMap::new(),
+        })
     }
 
     pub(super) fn has_written(&mut self, path: &[u8]) -> Result<bool, EngineError> {
@@ -184,6 +199,11 @@ impl<'a> Extractor<'a> {
         }
     }
 
+    /// Notes an entry that is left out because its archive is damaged.
+    pub(super) fn damaged(&self, path: &[u8], e: &EngineError) {
+        self.base.placer.leave(path, format!("cannot be restored: {e}"));
+    }
+
     /// Counts an entry that was read, whether it is restored or not; `end` is where its data ends in the
     /// stream, so that nothing of one that is too large is written.
     pub(super) fn count(&mut self, archive: &Path, end: u64) -> Result<(), EngineError> {
@@ -191,18 +211,27 @@ impl<'a> Extractor<'a> {
         self.limits.check(archive, self.entries, end)
     }
 
-    /// Restores one entry whose data comes from `tar`. `expected` is the hash that the index gives.
+    /// Restores one entry of an archive whose data comes from `tar`. `expected` is the hash that the index gives.
     pub(super) fn entry<R: BufRead>(
         &mut self,
         entry: &TarEntry,
         tar: &mut TarReader<R>,
         expected: Option<[u8; 32]>,
-        failed: &dyn Fn(io::Error) -> EngineError,
+        archive: &Arc<Path>,
     ) -> Result<(), EngineError> {
         if self.observer.cancelled() {
             return Err(EngineError::Cancelled);
         }
         self.base.under_way.failure()?;
+        let mapped;
+        let entry = if self.plan.owners.is_plain() {
+            entry
+        } else {
+            let mut header = entry.header.clone();
+            self.plan.owners.apply(&mut header);
+            mapped = TarEntry { header, ..*entry };
+            &mapped
+        };
         let header = &entry.header;
         let Some(names) = components(&header.path) else {
             return Err(self.refused(&header.path, "would lead out of the target"));
@@ -211,8 +240,8 @@ impl<'a> Extractor<'a> {
         if kind == EntryKind::HardLink && components(&header.link).is_none_or(|l| l.is_empty()) {
             return Err(self.refused(&header.path, "is a hard link that leads out of the target"));
         }
-        let Some((name, parents)) = names.split_last() else {
-            // The root of a file system: it is the target itself, whose own metadata stays.
+        let Some((name, parents)) = names.get(self.plan.strip..).and_then(<[_]>::split_last) else {
+            // The root of a file system, or what is stripped: it is the target itself, whose own metadata stays.
             return Ok(());
         };
         if self.plan.dry_run {
@@ -220,7 +249,7 @@ impl<'a> Extractor<'a> {
             return Ok(());
         }
         let Some(mut tree) = self.tree.take() else { return Ok(()) };
-        let done = self.place(&mut tree, entry, kind, parents, name, tar, expected, failed);
+        let done = self.place(&mut tree, entry, kind, parents, name, tar, expected, archive);
         self.tree = Some(tree);
         done
     }
@@ -235,7 +264,7 @@ impl<'a> Extractor<'a> {
         name: &[u8],
         tar: &mut TarReader<R>,
         expected: Option<[u8; 32]>,
-        failed: &dyn Fn(io::Error) -> EngineError,
+        archive: &Arc<Path>,
     ) -> Result<(), EngineError> {
         let placer = &self.base.placer;
         let header = &entry.header;
@@ -256,12 +285,12 @@ impl<'a> Extractor<'a> {
             return Ok(());
         }
         if kind == EntryKind::File && header.sparse.is_none() && entry.stored <= SMALL {
-            return self.hand_over(folder, name, entry, tar, expected, failed);
+            return self.hand_over(folder, name, entry, tar, expected, archive);
         }
         let done = if kind == EntryKind::HardLink {
             self.hard_link(tree, &folder, name, header)
         } else if kind == EntryKind::File {
-            placer.file(&folder, name, header, expected, |file| self.contents(&folder, file, entry, tar, failed))
+            placer.file(&folder, name, header, (expected, archive), |file| self.contents(&folder, file, entry, tar, archive))
         } else if !placer.free(&folder, name, header, kind)? {
             Ok(())
         } else {
@@ -296,7 +325,7 @@ impl<'a> Extractor<'a> {
         entry: &TarEntry,
         tar: &mut TarReader<R>,
         expected: Option<[u8; 32]>,
-        failed: &dyn Fn(io::Error) -> EngineError,
+        archive: &Arc<Path>,
     ) -> Result<(), EngineError> {
         if self.batch.as_ref().is_some_and(|b| !Arc::ptr_eq(&b.folder, &folder)) {
             self.flush();
@@ -316,14 +345,20 @@ impl<'a> Extractor<'a> {
         let end = start + entry.stored as usize;
         let mut at = start;
         while at < end {
-            let part = tar.data().map_err(failed)?;
+            let part = tar.data().map_err(read_error(archive))?;
             let n = part.len();
             batch.data.room(end)[at..at + n].copy_from_slice(part);
             tar.consume(n);
             at += n;
         }
         batch.data.used = end;
-        batch.files.push(SmallFile { name: name.to_vec(), header: entry.header.clone(), expected, place: start..end });
+        batch.files.push(SmallFile {
+            name: name.to_vec(),
+            header: entry.header.clone(),
+            expected,
+            archive: Arc::clone(archive),
+            place: start..end,
+        });
         let full = batch.files.len() >= BATCH_FILES || end >= BATCH_BYTES;
         self.batch = Some(batch);
         if full {
@@ -361,7 +396,7 @@ impl<'a> Extractor<'a> {
         file: &File,
         entry: &TarEntry,
         tar: &mut TarReader<R>,
-        failed: &dyn Fn(io::Error) -> EngineError,
+        archive: &Arc<Path>,
     ) -> Result<[u8; 32], EngineError> {
         let header = &entry.header;
         let placer = &self.base.placer;
@@ -380,10 +415,10 @@ impl<'a> Extractor<'a> {
                 if self.observer.cancelled() {
                     return Err(EngineError::Cancelled);
                 }
-                let data = tar.data().map_err(failed)?;
+                let data = tar.data().map_err(read_error(archive))?;
                 let n = (data.len() as u64).min(end - at) as usize;
                 if n == 0 {
-                    return Err(EngineError::damaged(&self.plan.archive, "a file ends early"));
+                    return Err(EngineError::damaged(archive, "a file ends early"));
                 }
                 hash.hasher.update(&data[..n]);
                 file.write_all_at(&data[..n], at).map_err(|e| placer.write_error(e))?;
@@ -414,7 +449,11 @@ impl<'a> Extractor<'a> {
         let Some(parts) = components(target) else {
             return Err(self.refused(&header.path, "is a hard link that leads out of the target"));
         };
-        let Some((last, folders)) = parts.split_last() else {
+        let Some((last, folders)) = parts.get(self.plan.strip..).and_then(<[_]>::split_last) else {
+            if self.plan.strip > 0 {
+                placer.leave(&header.path, "left out: the file that it is a further name of is stripped away");
+                return Ok(());
+            }
             return Err(self.refused(&header.path, "is a hard link to nothing"));
         };
         placer.hard_link(tree.find(folders), last, folder, name, header)

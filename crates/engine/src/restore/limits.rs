@@ -7,6 +7,7 @@ use backup_model::Manifest;
 use nix::sys::statvfs::fstatvfs;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Entries of an archive that neither a sidecar nor an index describes.
@@ -49,6 +50,32 @@ impl Limits {
             }
         };
         Self { entries, bytes }
+    }
+
+    /// From what is known of the archives of a version, if the plan does not say.
+    pub(super) fn of_chain(
+        plan: &RestorePlan,
+        index: &IndexReader,
+        archives: &[(Arc<Path>, Option<Manifest>)],
+    ) -> Result<Self, EngineError> {
+        let mut bytes = 0u64;
+        for (path, manifest) in archives {
+            let most = match manifest {
+                Some(manifest) => manifest.archive.tar_size,
+                None => {
+                    // One that is missing fails where it is needed.
+                    let size = path.metadata().map_or(0, |m| m.len());
+                    size.saturating_mul(UNKNOWN_RATIO).saturating_add(1 << 30)
+                }
+            };
+            bytes = bytes.saturating_add(most);
+        }
+        // A part may hold the contents of a file under several of its names.
+        let bytes = if plan.paths.is_empty() { bytes } else { bytes.saturating_mul(2) };
+        Ok(Self {
+            entries: Limit(plan.max_entries.unwrap_or(index.entries), "its index says"),
+            bytes: Limit(plan.max_bytes.unwrap_or(bytes), "its archives hold"),
+        })
     }
 
     /// Refuses an archive that goes beyond.

@@ -3,17 +3,25 @@
 mod extract;
 mod limits;
 mod place;
+mod select;
 mod tree;
 
-use crate::archive::{Entry, EntryKind, IndexReader, MemberReader, Stream, Sums, TarEntry, TarReader};
+pub use select::{Owners, Selection};
+
+use crate::archive::{Chain, Entry, EntryKind, IndexReader, Stream, Sums, TarEntry, TarReader, read_error, sums_of};
 use crate::error::EngineError;
-use crate::observer::Observer;
-use crate::store::{index_path, read_manifest};
-use backup_model::{Manifest, is_beneath};
+use crate::observer::{Observer, warning};
+use crate::rebuild;
+use crate::store::{file_name, index_path, read_manifest};
+use backup_model::{Kind, Manifest, is_beneath};
 use extract::{Base, Extractor};
 use limits::Limits;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::ScopedJoinHandle;
 
 /// What to do where a file exists already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +54,21 @@ pub struct RestorePlan {
     /// The most bytes that it may unpack to; `None` is as many as its sidecar says, or 200 times its size
     /// and a GiB if it has none.
     pub max_bytes: Option<u64>,
+    /// Goes on where an archive is damaged: what cannot be read is left out, each with a warning.
+    pub skip_damaged: bool,
+    /// Patterns as in gitignore(5); of what `paths` names only what matches one is restored.
+    pub patterns: Vec<String>,
+    /// Leading components of names that are dropped; what has no more is left out.
+    pub strip: usize,
+    /// Whose the files shall be.
+    pub owners: Owners,
+}
+
+impl RestorePlan {
+    /// Whether everything is restored, so that whole archives are read and proven.
+    fn is_whole(&self) -> bool {
+        self.paths.is_empty() && self.patterns.is_empty() && !self.skip_damaged
+    }
 }
 
 /// What a restore did.
@@ -69,60 +92,129 @@ pub struct RestoreReport {
     pub proven: bool,
 }
 
-/// Restores from an archive. Only the archive is needed; with its index a part is read without the
-/// rest, with its sidecar all of it is proven.
+/// Restores from an archive. Only the archive is needed, of an increment those beneath it too; with its index
+/// a part is read without the rest, with its sidecar all of it is proven.
 ///
 /// # Errors
 /// The archive is damaged, asks for something that is refused, does not hold what was asked for, or
 /// the target cannot be written to. What was restored by then stays; running it again goes on.
 pub fn restore(plan: &RestorePlan, observer: &dyn Observer) -> Result<RestoreReport, EngineError> {
     let size = plan.archive.metadata().map_err(EngineError::io("open the archive", &plan.archive))?.len();
-    let manifest = read_manifest(&plan.archive).ok().flatten();
+    let manifest = read_manifest(&plan.archive).unwrap_or_else(|e| {
+        observer.note(warning(b".", format!("{e}; restoring without it")));
+        None
+    });
     if let Some(manifest) = &manifest {
         observer.expect(manifest.files, manifest.bytes);
-        if manifest.kind != backup_model::Kind::Full {
-            return Err(EngineError::Refused {
-                path: plan.archive.display().to_string(),
-                what: "increments are not in this version; use tar --listed-incremental=/dev/null -xf on each archive in order"
-                    .into(),
-            });
+    }
+    let path = index_path(&plan.archive);
+    let without = |e: &EngineError| observer.note(warning(b".", format!("{e}; restoring without it")));
+    let index = match IndexReader::open(&path) {
+        Ok(index) => Some(index),
+        Err(_) if !path.exists() => None,
+        Err(e) => {
+            without(&e);
+            None
         }
+    };
+    let work = |index: Option<&IndexReader>| Work { plan, size, manifest: manifest.as_ref(), index }.run(observer);
+    match work(index.as_ref()) {
+        Err(e) if index.is_some() && matches!(&e, EngineError::Damaged { path: at, .. } if Path::new(at) == path) => {
+            without(&e);
+            work(None)
+        }
+        other => other,
     }
-    let index = index_path(&plan.archive);
-    let index = if index.exists() { Some(IndexReader::open(&index)?) } else { None };
-    let limits = Limits::new(plan, size, manifest.as_ref(), index.as_ref());
-    let base = Base::new(plan, observer);
-    std::thread::scope(|scope| {
-        let mut extractor = Extractor::open(&base, limits, scope)?;
-        let proven = match &index {
-            Some(index) if !plan.paths.is_empty() => {
-                part(plan, index, &mut extractor)?;
-                true
-            }
-            _ => whole(plan, index.as_ref(), &mut extractor)?,
+}
+
+/// What is known of the archive that is restored from.
+struct Work<'a> {
+    plan: &'a RestorePlan,
+    size: u64,
+    manifest: Option<&'a Manifest>,
+    index: Option<&'a IndexReader>,
+}
+
+impl Work<'_> {
+    fn run(&self, observer: &dyn Observer) -> Result<RestoreReport, EngineError> {
+        let plan = self.plan;
+        let increment = match (self.manifest, self.index) {
+            (Some(manifest), _) => manifest.kind != Kind::Full,
+            (None, Some(index)) => !index.lineage.archives.is_empty(),
+            (None, None) => Kind::of_file_name(&file_name(&plan.archive)).is_some_and(|k| k != Kind::Full),
         };
-        extractor.finish(proven)
-    })
-}
-
-fn chosen(plan: &RestorePlan, path: &[u8]) -> bool {
-    plan.paths.is_empty() || plan.paths.iter().any(|p| is_beneath(path, p))
-}
-
-pub(crate) fn read_error(path: &Path) -> impl Fn(io::Error) -> EngineError {
-    move |e| match e.kind() {
-        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => EngineError::damaged(path, e),
-        _ => EngineError::io("read", path)(e),
+        let made;
+        let index = match self.index {
+            None if increment => {
+                // Which archive holds what is told by the increment itself and by the index beneath it.
+                made = rebuild::scratch_index(&plan.archive, &plan.target, observer)?;
+                Some(&made)
+            }
+            index => index,
+        };
+        let wanted = Selection::new(&plan.paths, &plan.patterns)?;
+        let base = Base::new(plan, &wanted, observer);
+        let over = &AtomicBool::new(false);
+        std::thread::scope(|scope| match index {
+            Some(index) if increment || !plan.is_whole() => {
+                let chain = Chain::new(&plan.archive, index);
+                let archives = chain.archives()?;
+                let limits = Limits::of_chain(plan, index, &archives)?;
+                let mut extractor = Extractor::open(&base, limits, scope)?;
+                let sums = plan.is_whole().then(|| scope.spawn(move || check_all(&archives, over)));
+                let done = by_index(plan, index, chain, &mut extractor);
+                // Who has failed needs no proof.
+                over.store(done.is_err(), Ordering::Relaxed);
+                let proven = match sums.map(ScopedJoinHandle::join) {
+                    None => true,
+                    Some(Ok(proven)) => done.as_ref().map_or(Ok(false), |()| proven)?,
+                    Some(Err(_)) => {
+                        return Err(EngineError::io("check", &plan.archive)(io::Error::other("a thread stopped early")));
+                    }
+                };
+                done?;
+                extractor.finish(proven)
+            }
+            index => {
+                let limits = Limits::new(plan, self.size, self.manifest, index);
+                let mut extractor = Extractor::open(&base, limits, scope)?;
+                let proven = whole(plan, self.manifest, index, &mut extractor)?;
+                extractor.finish(proven)
+            }
+        })
     }
+}
+
+/// Compares the checksums of all archives with their sidecars; answers whether each has one.
+fn check_all(archives: &[(Arc<Path>, Option<Manifest>)], over: &AtomicBool) -> Result<bool, EngineError> {
+    let mut all = true;
+    for (path, manifest) in archives {
+        let Some(manifest) = manifest else {
+            all = false;
+            continue;
+        };
+        let file = File::open(path).map_err(EngineError::io("open the archive", path))?;
+        let mut heard = |_| if over.load(Ordering::Relaxed) { Err(io::Error::other("given up")) } else { Ok(()) };
+        let sums = sums_of(&file, false, &mut heard).map_err(EngineError::io("read", path))?;
+        check_sums(path, manifest, &sums)?;
+    }
+    Ok(all)
 }
 
 /// Reads the archive from end to end; answers whether its sidecar has proven it.
-fn whole(plan: &RestorePlan, index: Option<&IndexReader>, extractor: &mut Extractor<'_>) -> Result<bool, EngineError> {
+fn whole(
+    plan: &RestorePlan,
+    manifest: Option<&Manifest>,
+    index: Option<&IndexReader>,
+    extractor: &mut Extractor<'_>,
+) -> Result<bool, EngineError> {
     let failed = read_error(&plan.archive);
+    let archive: Arc<Path> = plan.archive.as_path().into();
     let mut tar = TarReader::new(Stream::open(&plan.archive, index, false)?);
     // Contents are compared with the index where there is one, entry by entry.
     let mut entries = index.map(|i| i.all().peekable());
     let mut found = vec![false; plan.paths.len()];
+    let mut any = plan.patterns.is_empty();
     // Further names of files that were not asked for themselves.
     let mut names: Vec<TarEntry> = Vec::new();
     while let Some(entry) = tar.next_entry().map_err(&failed)? {
@@ -134,20 +226,23 @@ fn whole(plan: &RestorePlan, index: Option<&IndexReader>, extractor: &mut Extrac
         for (i, path) in plan.paths.iter().enumerate() {
             found[i] |= is_beneath(&entry.header.path, path);
         }
-        if chosen(plan, &entry.header.path) {
-            if entry.header.kind == Some(EntryKind::HardLink) && !chosen(plan, &entry.header.link) {
+        if extractor.wanted.takes(&entry.header.path) {
+            any = true;
+            if entry.header.kind == Some(EntryKind::HardLink) && !extractor.wanted.takes(&entry.header.link) {
                 names.push(entry);
                 continue;
             }
-            extractor.entry(&entry, &mut tar, expected.and_then(|e| e.hash), &failed)?;
+            extractor.entry(&entry, &mut tar, expected.and_then(|e| e.hash), &archive)?;
         }
     }
     if let Some(missing) = found.iter().position(|f| !f) {
-        return Err(not_found(plan, missing));
+        return Err(not_found(plan, &plan.paths[missing]));
+    }
+    if !any {
+        return Err(not_found(plan, b""));
     }
     let sums = tar.finish().and_then(Stream::finish).map_err(&failed)?;
-    let manifest = read_manifest(&plan.archive)?;
-    if let Some(manifest) = &manifest {
+    if let Some(manifest) = manifest {
         check_sums(&plan.archive, manifest, &sums)?;
     }
     if !names.is_empty() {
@@ -164,15 +259,16 @@ fn contents_of_names(
     extractor: &mut Extractor<'_>,
 ) -> Result<(), EngineError> {
     let failed = read_error(&plan.archive);
+    let archive: Arc<Path> = plan.archive.as_path().into();
     let mut tar = TarReader::new(Stream::open(&plan.archive, index, false)?);
     while let Some(mut entry) = tar.next_entry().map_err(&failed)? {
         let first = entry.header.path.clone();
         for name in names.iter().filter(|n| n.header.link == first) {
             if extractor.has_written(&first)? {
-                extractor.entry(name, &mut tar, None, &failed)?;
+                extractor.entry(name, &mut tar, None, &archive)?;
             } else {
                 entry.header.path.clone_from(&name.header.path);
-                extractor.entry(&entry, &mut tar, None, &failed)?;
+                extractor.entry(&entry, &mut tar, None, &archive)?;
                 extractor.instead_of(&first, &name.header.path);
             }
         }
@@ -196,7 +292,7 @@ pub(crate) fn check_sums(archive: &Path, manifest: &Manifest, found: &Sums) -> R
 }
 
 /// Moves the index to the entry that the tar stream holds: both have the same order, and the index
-/// alone has sockets.
+/// alone has sockets and what lies in other archives.
 pub(crate) fn advance(
     list: &mut std::iter::Peekable<crate::archive::Entries<'_>>,
     entry: &TarEntry,
@@ -204,7 +300,7 @@ pub(crate) fn advance(
 ) -> Result<Option<Entry>, EngineError> {
     loop {
         match list.next().transpose()? {
-            Some(line) if line.kind == EntryKind::Socket => {}
+            Some(line) if line.kind == EntryKind::Socket || line.archive != 0 => {}
             Some(line) if line.path == entry.header.path && Some(line.kind) == entry.header.kind => return Ok(Some(line)),
             _ => {
                 let path = backup_model::display_bytes(&entry.header.path).to_string();
@@ -217,79 +313,95 @@ pub(crate) fn advance(
     }
 }
 
-fn not_found(plan: &RestorePlan, at: usize) -> EngineError {
-    EngineError::NotFound {
-        path: plan.archive.display().to_string(),
-        what: backup_model::display_bytes(&plan.paths[at]).to_string(),
-    }
+fn not_found(plan: &RestorePlan, path: &[u8]) -> EngineError {
+    let path = backup_model::display_bytes(path).to_string();
+    let what = match (path.as_str(), plan.patterns.as_slice()) {
+        (path, []) => path.to_owned(),
+        ("", patterns) => format!("anything that matches {}", patterns.join(" or ")),
+        (path, patterns) => format!("anything in {path} that matches {}", patterns.join(" or ")),
+    };
+    EngineError::NotFound { path: plan.archive.display().to_string(), what }
 }
 
-/// Reads only what was asked for, by the index.
-fn part(plan: &RestorePlan, index: &IndexReader, extractor: &mut Extractor<'_>) -> Result<(), EngineError> {
-    let failed = read_error(&plan.archive);
-    let mut members = MemberReader::open(&plan.archive, index.compression, &index.members)?;
+/// Reads what was asked for by the index, each entry from the archive that holds it.
+fn by_index(plan: &RestorePlan, index: &IndexReader, mut chain: Chain, extractor: &mut Extractor<'_>) -> Result<(), EngineError> {
     // A path beneath another is restored with it.
     let mut paths = plan.paths.clone();
+    if paths.is_empty() {
+        paths.push(Vec::new());
+    }
     paths.sort_by(|a, b| crate::archive::compare_paths(a, b));
     paths.dedup_by(|b, a| is_beneath(b, a));
-    let mut expected_files = 0;
-    let mut expected_bytes = 0;
-    for path in &paths {
-        for entry in beneath(index, path) {
-            let entry = entry?;
-            if entry.kind == EntryKind::File || entry.kind == EntryKind::HardLink {
-                expected_files += 1;
-                expected_bytes += entry.size;
+    if !plan.is_whole() {
+        let mut expected = (0, 0);
+        for path in &paths {
+            for entry in beneath(index, path) {
+                let entry = entry?;
+                if extractor.wanted.matches(&entry.path) && matches!(entry.kind, EntryKind::File | EntryKind::HardLink) {
+                    expected = (expected.0 + 1, expected.1 + entry.size);
+                }
             }
         }
+        extractor.observer.expect(expected.0, expected.1);
     }
-    extractor.observer.expect(expected_files, expected_bytes);
     let mut taken = 0u64;
-    for (i, path) in paths.iter().enumerate() {
+    for path in &paths {
         let mut any = false;
         for line in beneath(index, path) {
             let line = line?;
+            if !extractor.wanted.matches(&line.path) {
+                continue;
+            }
             any = true;
             let Some(offset) = line.offset else { continue };
-            let (mut tar, mut entry) = entry_at(plan, &mut members, offset)?;
-            if entry.header.path != line.path {
-                return Err(EngineError::damaged(&plan.archive, "its index points to another entry"));
+            match one(index, &mut chain, &line, offset, &mut taken, extractor) {
+                Err(e @ EngineError::Damaged { .. }) if plan.skip_damaged => extractor.damaged(&line.path, &e),
+                done => done?,
             }
-            let mut expected = line.clone();
-            // A further name whose file is not restored with it gets the contents itself.
-            if line.kind == EntryKind::HardLink && !extractor.has_written(&line.link)? {
-                let first = index.get(&line.link)?.and_then(|f| f.offset.map(|offset| (f, offset)));
-                let Some((first, offset)) = first else {
-                    return Err(EngineError::damaged(&plan.archive, "a hard link names a file that is not there"));
-                };
-                (tar, entry) = entry_at(plan, &mut members, offset)?;
-                entry.header.path.clone_from(&line.path);
-                extractor.instead_of(&line.link, &line.path);
-                expected = first;
-            }
-            taken = taken.saturating_add(entry.stored);
-            extractor.count(&plan.archive, taken)?;
-            extractor.entry(&entry, &mut tar, expected.hash, &failed)?;
         }
         if !any {
-            let at = plan.paths.iter().position(|p| p == &paths[i]).unwrap_or(0);
-            return Err(not_found(plan, at));
+            return Err(not_found(plan, path));
         }
     }
     Ok(())
 }
 
-/// The entry whose header begins at a place in the tar stream, and a reader of its data.
-fn entry_at<'a>(
-    plan: &RestorePlan,
-    members: &'a mut MemberReader,
+/// Restores what one line of the index stands for.
+fn one(
+    index: &IndexReader,
+    chain: &mut Chain,
+    line: &Entry,
     offset: u64,
-) -> Result<(TarReader<&'a mut MemberReader>, TarEntry), EngineError> {
-    let failed = read_error(&plan.archive);
-    members.seek(offset).map_err(&failed)?;
-    let mut tar = TarReader::new(members);
-    let entry = tar.next_entry().map_err(&failed)?;
-    entry.map(|entry| (tar, entry)).ok_or_else(|| EngineError::damaged(&plan.archive, "its index points to its end"))
+    taken: &mut u64,
+    extractor: &mut Extractor<'_>,
+) -> Result<(), EngineError> {
+    let mut hash = line.hash;
+    let alone = line.kind == EntryKind::HardLink && !extractor.wanted.is_everything() && !extractor.has_written(&line.link)?;
+    let first = if alone {
+        // A further name whose file is not restored with it gets the contents itself.
+        let first = index.get(&line.link)?.and_then(|f| f.offset.map(|offset| (f, offset)));
+        Some(first.ok_or_else(|| EngineError::damaged(chain.path(0), "a hard link names a file that is not there"))?)
+    } else {
+        None
+    };
+    let (number, offset) = match &first {
+        Some((first, offset)) => {
+            hash = first.hash;
+            (first.archive, *offset)
+        }
+        None => (line.archive, offset),
+    };
+    let (mut tar, mut entry, path) = chain.entry_at(number, offset)?;
+    if entry.header.path != first.as_ref().map_or(&line.path, |f| &f.0.path)[..] {
+        return Err(EngineError::damaged(&path, "its index points to another entry"));
+    }
+    if first.is_some() {
+        entry.header.path.clone_from(&line.path);
+        extractor.instead_of(&line.link, &line.path);
+    }
+    *taken = taken.saturating_add(entry.stored);
+    extractor.count(&path, *taken)?;
+    extractor.entry(&entry, &mut tar, hash, &path)
 }
 
 fn beneath<'a>(index: &'a IndexReader, path: &'a [u8]) -> impl Iterator<Item = Result<Entry, EngineError>> + 'a {

@@ -22,6 +22,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -50,6 +51,8 @@ pub(super) struct SmallFile {
     pub(super) name: Vec<u8>,
     pub(super) header: EntryHeader,
     pub(super) expected: Option<[u8; 32]>,
+    /// The archive it comes from.
+    pub(super) archive: Arc<Path>,
     pub(super) place: std::ops::Range<usize>,
 }
 
@@ -59,6 +62,8 @@ type Made<'n> = (File, Cow<'n, [u8]>);
 /// What all threads of a restore share.
 pub(super) struct Placer<'a> {
     pub(super) plan: &'a RestorePlan,
+    /// Only a part is restored.
+    pub(super) selective: bool,
     pub(super) observer: &'a dyn Observer,
     pub(super) root: bool,
     pub(super) report: Mutex<RestoreReport>,
@@ -224,13 +229,14 @@ impl Placer<'_> {
         Ok(Some((file, Cow::Owned(part))))
     }
 
-    /// Writes a regular file. `contents` fills it and answers the hash; `expected` is that of the index.
+    /// Writes a regular file. `contents` fills it and answers the hash; `expected` is that of the index, with
+    /// the archive that is damaged if it is another.
     pub(super) fn file(
         &self,
         folder: &Folder,
         name: &[u8],
         header: &EntryHeader,
-        expected: Option<[u8; 32]>,
+        (expected, archive): (Option<[u8; 32]>, &Arc<Path>),
         contents: impl FnOnce(&File) -> Result<[u8; 32], EngineError>,
     ) -> Result<(), EngineError> {
         let (file, made) = match self.create(folder, name, header) {
@@ -246,10 +252,12 @@ impl Placer<'_> {
             if expected != found {
                 remove();
                 let path = backup_model::display_bytes(&header.path).to_string();
-                return Err(EngineError::damaged(
-                    &self.plan.archive,
-                    format!("the contents of {path} are not what the index says"),
-                ));
+                let damaged = EngineError::damaged(archive, format!("the contents of {path} are not what the index says"));
+                if self.plan.skip_damaged {
+                    self.leave(&header.path, format!("cannot be restored: {damaged}"));
+                    return Ok(());
+                }
+                return Err(damaged);
             }
             self.compared.fetch_add(1, Ordering::Relaxed);
         }
@@ -272,16 +280,16 @@ impl Placer<'_> {
 
     fn wrote(&self, path: &[u8]) {
         // Only a part asks later whether a file was among it.
-        if !self.plan.paths.is_empty() {
+        if self.selective {
             lock(&self.written).insert(path);
         }
     }
 
     /// Writes a file that lies in memory.
     pub(super) fn small_file(&self, folder: &Folder, file: &SmallFile, data: &[u8]) -> Result<(), EngineError> {
-        let SmallFile { name, header, expected, .. } = file;
+        let SmallFile { name, header, expected, archive, .. } = file;
         self.space.took(&folder.dir, &self.plan.target, data.len() as u64, 1)?;
-        self.file(folder, name, header, *expected, |file| {
+        self.file(folder, name, header, (*expected, archive), |file| {
             file.write_all_at(data, 0).map_err(|e| self.write_error(e))?;
             let mut hash = ContentHash::new(false);
             hash.hasher.update(data);

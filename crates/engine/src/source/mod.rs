@@ -4,5 +4,5 @@ mod exclude;
 mod names;
 mod walk;
 
-pub(crate) use exclude::Exclude;
+pub(crate) use exclude::{Accept, Exclude, Local};
 pub(crate) use walk::{Found, Visit, Walk, gone};

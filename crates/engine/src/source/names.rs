@@ -16,7 +16,49 @@ const LIMIT: usize = 32 << 20;
 /// Bytes that are read ahead of each sorted piece.
 const AHEAD: usize = 64 * 1024;
 
-/// Names that lie one after the other in one piece of memory.
+/// What a folder says of a name without a look at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameKind {
+    Folder,
+    Socket,
+    File,
+    Other,
+    /// The file system does not tell.
+    Unknown,
+}
+
+impl NameKind {
+    const ALL: [Self; 5] = [Self::Folder, Self::Socket, Self::File, Self::Other, Self::Unknown];
+
+    fn of(entry: &nix::dir::Entry) -> Self {
+        match entry.file_type() {
+            Some(nix::dir::Type::Directory) => Self::Folder,
+            Some(nix::dir::Type::Socket) => Self::Socket,
+            Some(nix::dir::Type::File) => Self::File,
+            Some(_) => Self::Other,
+            None => Self::Unknown,
+        }
+    }
+
+    fn byte(self) -> u8 {
+        self as u8
+    }
+
+    fn of_byte(byte: u8) -> Self {
+        Self::ALL.get(usize::from(byte)).copied().unwrap_or(Self::Unknown)
+    }
+}
+
+/// A name in a folder.
+pub(crate) struct Name {
+    pub(crate) kind: NameKind,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The scratch file, and where each piece begins and ends in it.
+type Ranges = (Arc<File>, Vec<(u64, u64)>);
+
+/// Names that lie one after the other in one piece of memory, each after its kind.
 #[derive(Default)]
 struct Arena {
     bytes: Vec<u8>,
@@ -25,8 +67,9 @@ struct Arena {
 }
 
 impl Arena {
-    fn add(&mut self, name: &[u8]) {
-        self.places.push((self.bytes.len() as u32, name.len() as u16));
+    fn add(&mut self, kind: NameKind, name: &[u8]) {
+        self.places.push((self.bytes.len() as u32, 1 + name.len() as u16));
+        self.bytes.push(kind.byte());
         self.bytes.extend_from_slice(name);
     }
 
@@ -41,12 +84,12 @@ impl Arena {
 
     fn sort(&mut self) {
         let mut places = std::mem::take(&mut self.places);
-        places.sort_unstable_by(|a, b| self.name(*a).cmp(self.name(*b)));
+        places.sort_unstable_by(|a, b| self.name(*a)[1..].cmp(&self.name(*b)[1..]));
         self.places = places;
     }
 }
 
-/// A sorted piece in the scratch file: names, each after its length in two bytes.
+/// A sorted piece in the scratch file: kinds with names, each after its length in two bytes.
 struct Piece {
     file: Arc<File>,
     at: u64,
@@ -58,7 +101,7 @@ struct Piece {
 
 impl Piece {
     fn advance(&mut self) -> io::Result<()> {
-        if self.buffer.len() - self.used < 2 + 255 {
+        if self.buffer.len() - self.used < 2 + 1 + 255 {
             self.buffer.drain(..self.used);
             self.used = 0;
             let from = self.buffer.len();
@@ -85,15 +128,29 @@ pub(crate) struct Names {
     arena: Arena,
     next: usize,
     pieces: Vec<Piece>,
+    /// Where the pieces lie, to begin again.
+    ranges: Option<Ranges>,
 }
+
+/// Says which names of a folder are taken.
+pub(crate) type Wanted<'a> = &'a dyn Fn(NameKind, &[u8]) -> bool;
 
 impl Names {
     /// Reads the names in a folder; `scratch` is a folder for the scratch file of a huge one.
-    pub(crate) fn read(dir: impl AsFd, scratch: &Path) -> Result<Result<Self, nix::errno::Errno>, EngineError> {
-        Self::read_limited(dir, scratch, LIMIT)
+    pub(crate) fn read(
+        dir: impl AsFd,
+        scratch: &Path,
+        wanted: Wanted<'_>,
+    ) -> Result<Result<Self, nix::errno::Errno>, EngineError> {
+        Self::read_limited(dir, scratch, LIMIT, wanted)
     }
 
-    fn read_limited(dir: impl AsFd, scratch: &Path, limit: usize) -> Result<Result<Self, nix::errno::Errno>, EngineError> {
+    fn read_limited(
+        dir: impl AsFd,
+        scratch: &Path,
+        limit: usize,
+        wanted: Wanted<'_>,
+    ) -> Result<Result<Self, nix::errno::Errno>, EngineError> {
         // A second handle: reading moves the position of the handle it reads from.
         let mut reader = match sys::open_dir_at(dir, b".").and_then(Dir::from_fd) {
             Ok(reader) => reader,
@@ -112,7 +169,11 @@ impl Names {
             if name == b"." || name == b".." {
                 continue;
             }
-            arena.add(name);
+            let kind = NameKind::of(&entry);
+            if !wanted(kind, name) {
+                continue;
+            }
+            arena.add(kind, name);
             if arena.size() >= limit {
                 if file.is_none() {
                     file = Some(BufWriter::new(sys::scratch_file(scratch).map_err(failed)?));
@@ -123,34 +184,46 @@ impl Names {
             }
         }
         arena.sort();
-        let mut sorted = Vec::new();
-        if let Some(out) = file {
-            let file = Arc::new(out.into_inner().map_err(|e| failed(e.into_error()))?);
-            for (at, end) in pieces {
-                let mut piece = Piece { file: Arc::clone(&file), at, end, buffer: Vec::new(), used: 0, head: None };
-                piece.advance().map_err(failed)?;
-                sorted.push(piece);
+        let ranges = match file {
+            Some(out) => Some((Arc::new(out.into_inner().map_err(|e| failed(e.into_error()))?), pieces)),
+            None => None,
+        };
+        let mut names = Self { arena, next: 0, pieces: Vec::new(), ranges };
+        names.restart().map_err(failed)?;
+        Ok(Ok(names))
+    }
+
+    /// Begins again with the first name.
+    pub(crate) fn restart(&mut self) -> io::Result<()> {
+        self.next = 0;
+        self.pieces.clear();
+        if let Some((file, ranges)) = &self.ranges {
+            for &(at, end) in ranges {
+                let mut piece = Piece { file: Arc::clone(file), at, end, buffer: Vec::new(), used: 0, head: None };
+                piece.advance()?;
+                self.pieces.push(piece);
             }
         }
-        Ok(Ok(Self { arena, next: 0, pieces: sorted }))
+        Ok(())
     }
 
     /// The next name.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) fn next(&mut self) -> io::Result<Option<Name>> {
+        let name = |stored: &[u8]| Name { kind: NameKind::of_byte(stored[0]), bytes: stored[1..].to_vec() };
         let held = self.arena.places.get(self.next).map(|p| self.arena.name(*p));
         let least = self
             .pieces
             .iter_mut()
             .filter(|p| p.head.is_some())
-            .min_by(|a, b| a.head.cmp(&b.head))
-            .filter(|p| held.is_none_or(|held| p.head.as_deref().is_some_and(|head| head < held)));
+            .min_by(|a, b| a.head.as_ref().map(|h| &h[1..]).cmp(&b.head.as_ref().map(|h| &h[1..])))
+            .filter(|p| held.is_none_or(|held| p.head.as_deref().is_some_and(|head| head[1..] < held[1..])));
         if let Some(piece) = least {
-            let name = piece.head.take();
+            let head = piece.head.take();
             piece.advance()?;
-            return Ok(name);
+            return Ok(head.map(|h| name(&h)));
         }
         self.next += 1;
-        Ok(held.map(<[u8]>::to_vec))
+        Ok(held.map(name))
     }
 }
 
@@ -184,12 +257,17 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a folder");
         for limit in [LIMIT, 100_000, 999] {
             let dir = sys::open_root(folder.path()).expect("open");
-            let mut names = Names::read_limited(&dir, scratch.path(), limit).expect("scratch").expect("read");
-            let mut found = Vec::new();
-            while let Some(name) = names.next().expect("a name") {
-                found.push(name);
+            let names = Names::read_limited(&dir, scratch.path(), limit, &|_, _| true);
+            let mut names = names.expect("scratch").expect("read");
+            for _ in 0..2 {
+                let mut found = Vec::new();
+                while let Some(name) = names.next().expect("a name") {
+                    assert_eq!(name.kind, NameKind::File);
+                    found.push(name.bytes);
+                }
+                assert!(found == expected, "{limit}");
+                names.restart().expect("again");
             }
-            assert!(found == expected, "{limit}");
         }
         assert_eq!(std::fs::read_dir(scratch.path()).expect("folder").count(), 0, "nothing stays");
     }

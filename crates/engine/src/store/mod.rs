@@ -1,7 +1,7 @@
 //! Where archives lie: a folder for each schedule, with names that appear only when complete.
 
 use crate::error::EngineError;
-use backup_model::{Kind, Manifest};
+use backup_model::{Compression, Kind, Manifest};
 use chrono::{DateTime, FixedOffset};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use std::fs::{self, File, OpenOptions};
@@ -22,6 +22,11 @@ pub fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{b:02x}");
         text
     })
+}
+
+/// The file name of an archive; ours are UTF-8.
+pub(crate) fn file_name(path: &Path) -> String {
+    path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The index of an archive.
@@ -126,6 +131,60 @@ impl Drop for Parts {
     }
 }
 
+/// Files beside an archive that are made anew: written whole, synced, then put in the place of the old ones,
+/// the sidecar last.
+pub(crate) struct Replacement {
+    archive: PathBuf,
+    files: Vec<(File, PathBuf)>,
+}
+
+impl Replacement {
+    pub(crate) fn new(archive: &Path) -> Self {
+        Self { archive: archive.to_owned(), files: Vec::new() }
+    }
+
+    fn create(&mut self, path: &Path) -> Result<File, EngineError> {
+        let part = part_path(path);
+        // What an earlier try left is no use.
+        let _ = fs::remove_file(&part);
+        let file = OpenOptions::new().create_new(true).write(true).read(true).mode(0o640).open(&part);
+        file.map_err(EngineError::io("create", &part))
+    }
+
+    /// The whole of a file, whatever its position.
+    pub(crate) fn copy(&mut self, path: &Path, mut from: File) -> Result<(), EngineError> {
+        let mut file = self.create(path)?;
+        io::Seek::rewind(&mut from).and_then(|()| io::copy(&mut from, &mut file)).map_err(EngineError::io("write", path))?;
+        self.files.push((file, path.to_owned()));
+        Ok(())
+    }
+
+    pub(crate) fn manifest(&mut self, path: &Path, manifest: &Manifest) -> Result<(), EngineError> {
+        let mut file = self.create(path)?;
+        write_manifest(&mut file, manifest, path)?;
+        self.files.push((file, path.to_owned()));
+        Ok(())
+    }
+
+    pub(crate) fn publish(mut self) -> Result<(), EngineError> {
+        for (file, path) in &self.files {
+            file.sync_all().map_err(EngineError::io("sync", path))?;
+        }
+        for (_, path) in std::mem::take(&mut self.files) {
+            fs::rename(part_path(&path), &path).map_err(EngineError::io("name", &path))?;
+        }
+        self.archive.parent().map_or(Ok(()), sync_folder)
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        for (_, path) in &self.files {
+            let _ = fs::remove_file(part_path(path));
+        }
+    }
+}
+
 /// Renames without ever replacing anything.
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
@@ -179,6 +238,16 @@ pub fn archives_in(folder: &Path) -> Result<Vec<FoundArchive>, EngineError> {
         }
     }
     Ok(found)
+}
+
+/// Files in a folder that have the name of an archive, whether they have a sidecar or not.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn archive_files(folder: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let ours =
+        |name: &String| !name.starts_with('.') && Compression::of_file_name(name).is_some() && Kind::of_file_name(name).is_some();
+    Ok(names(folder)?.into_iter().filter(ours).map(|name| folder.join(name)).collect())
 }
 
 fn names(folder: &Path) -> Result<Vec<String>, EngineError> {

@@ -1,8 +1,8 @@
 //! Helpers of the engine's tests.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use backup_engine::{BackupPlan, Observer, Overwrite, Receipt, RestorePlan, backup};
-use backup_model::{ArchiveId, Compression, FileSource, Name, Note, RunId};
+use backup_engine::{BackupPlan, BaseArchive, Observer, Overwrite, Receipt, RestorePlan, backup, store};
+use backup_model::{ArchiveId, Compression, Detect, FileSource, Kind, Name, Note, RunId};
 use chrono::{DateTime, FixedOffset};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -51,6 +51,11 @@ pub(crate) fn plan(roots: &[&Path], folder: &Path, compression: Compression) -> 
         source: FileSource::default(),
         roots: roots.iter().map(|r| r.to_path_buf()).collect(),
         folder: folder.to_path_buf(),
+        kind: Kind::Full,
+        base: None,
+        full_because: None,
+        detect: Detect::default(),
+        limits: Vec::new(),
         never: vec![folder.to_path_buf()],
         compression,
         planned: None,
@@ -81,7 +86,22 @@ pub(crate) fn restoring(archive: &Path, target: &Path) -> RestorePlan {
         dry_run: false,
         max_entries: None,
         max_bytes: None,
+        skip_damaged: false,
+        patterns: Vec::new(),
+        strip: 0,
+        owners: backup_engine::Owners::default(),
     }
+}
+
+/// A plan for an increment on an archive.
+pub(crate) fn on(plan: &BackupPlan, kind: Kind, base: &Path) -> BackupPlan {
+    let base = BaseArchive { archive: base.to_path_buf(), index: store::index_path(base) };
+    BackupPlan { id: ArchiveId(uuid()), run: RunId(uuid()), kind, base: Some(base), ..plan.clone() }
+}
+
+/// Waits until the kernel's clock of files has gone on.
+pub(crate) fn tick() {
+    std::thread::sleep(std::time::Duration::from_millis(25));
 }
 
 /// The path of a source in a restored tree.

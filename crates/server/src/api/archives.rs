@@ -204,6 +204,13 @@ pub(super) async fn restore(State(app): State<App>, Body(wish): Body<RestoreRequ
         dry_run: wish.dry_run,
         max_entries: wish.max_entries,
         max_bytes: wish.max_bytes,
+        patterns: wish.patterns,
+        strip: wish.strip,
+        skip_damaged: wish.skip_damaged,
+        owners_by_name: wish.owners_by_name,
+        map_users: wish.map_users,
+        map_groups: wish.map_groups,
+        all_to: wish.all_to,
     };
     let run = app.request_restore(&wish.archive, request).await?;
     Ok((StatusCode::ACCEPTED, Json(RunView::new(&run, &app.zone()))))

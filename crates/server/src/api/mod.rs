@@ -1,6 +1,7 @@
 //! `/api/v1`: what can be done with schedules, runs, archives and the daemon itself.
 
 mod archives;
+mod checks;
 mod history;
 mod runs;
 mod schedules;
@@ -44,6 +45,12 @@ fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(archives::verify))
         .routes(routes!(archives::restore))
         .routes(routes!(archives::prune))
+        .routes(routes!(checks::drill))
+        .routes(routes!(checks::scrub))
+        .routes(routes!(checks::consolidate))
+        .routes(routes!(checks::rebuild))
+        .routes(routes!(checks::find))
+        .routes(routes!(checks::alerts))
         .routes(routes!(history::stats))
         .split_for_parts()
 }

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use backup_operations::catalogue::ScheduleState;
 use backup_operations::{App, OperationError};
-use backup_wire::{CreateSchedule, DuplicateSchedule, LastRunView, Page, Problem, ScheduleView};
+use backup_wire::{CreateSchedule, DrillView, DuplicateSchedule, LastRunView, Page, Problem, ProvenView, ScheduleView};
 use std::collections::BTreeMap;
 
 fn view(app: &App, states: &BTreeMap<String, ScheduleState>, index: usize) -> Option<ScheduleView> {
@@ -27,6 +27,9 @@ fn view(app: &App, states: &BTreeMap<String, ScheduleState>, index: usize) -> Op
         });
         view.last_good = state.last_good.map(local);
         view.frozen.clone_from(&state.frozen);
+        view.proven = state.proven.map(|at| ProvenView { at: local(at), archive: state.proven_archive.map(|a| a.to_string()) });
+        view.last_drill =
+            state.last_drill.map(|at| DrillView { at: local(at), text: state.drill_text.clone().unwrap_or_default() });
     }
     Some(view)
 }
