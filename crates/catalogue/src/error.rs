@@ -46,6 +46,10 @@ impl CatalogueError {
 
 fn text(error: &sqlx::Error) -> String {
     match error {
+        // SQLITE_FULL (https://www.sqlite.org/rescode.html#full).
+        sqlx::Error::Database(e) if e.code().as_deref() == Some("13") => {
+            "the disk of the catalogue is full; free some space and try again".to_owned()
+        }
         sqlx::Error::Database(e) => e.message().to_owned(),
         other => other.to_string(),
     }

@@ -63,6 +63,7 @@ fn manifest(schedule: &str, started: &str) -> Manifest {
         parent: None,
         full_because: None,
         changed: None,
+        encryption: None,
         content: "full".into(),
         form: "tar".into(),
         status: "completed".into(),

@@ -329,6 +329,16 @@ pub(crate) enum Command {
         /// Read back every byte and compare with the index
         #[arg(long)]
         deep: bool,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+    /// Make, show and check keys for encrypted archives
+    #[command(
+        after_help = "Examples:\n  backupctl key new --out /root/backup-key\n  backupctl create home --source /home --at 02:30 --encrypt-to /root/backup-key.pub.asc"
+    )]
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
     },
     /// Apply retention: remove archives that no rule keeps
     #[command(after_help = "Example:\n  backupctl prune docs_morning --dry-run")]
@@ -512,6 +522,61 @@ pub(crate) enum Command {
     Report,
 }
 
+/// What opens encrypted archives, beside what the schedule itself says.
+#[derive(ClapArgs, Default)]
+pub(crate) struct KeyArgs {
+    /// File with a private key that opens the archive (may be given several times)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Vec<PathBuf>,
+    /// File whose first line is the passphrase of that key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key_passphrase_file: Option<PathBuf>,
+    /// File whose first line is the passphrase of the archive (may be given several times)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Vec<PathBuf>,
+}
+
+impl KeyArgs {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.key.is_empty() && self.key_passphrase_file.is_none() && self.passphrase_file.is_empty()
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a pair of keys and a sheet to print
+    #[command(
+        after_help = "Example:\n  backupctl key new --out /root/backup-key --name \"Backups of web1\"\n\nWrites backup-key.pub.asc (for `--encrypt-to`), backup-key.key.asc (private: take it off this machine) and\nbackup-key.sheet.txt (to print and to put away)."
+    )]
+    New {
+        /// Begin of the names of the files to write
+        #[arg(long, value_name = "PATH")]
+        out: PathBuf,
+        /// Whose key it is, for people
+        #[arg(long, default_value = "Backups")]
+        name: String,
+        /// File whose first line becomes the passphrase of the private key
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+    },
+    /// Say what a key file holds
+    #[command(after_help = "Example:\n  backupctl key show /root/backup-key.pub.asc")]
+    Show {
+        /// The file
+        file: PathBuf,
+    },
+    /// Say whether a private key or a passphrase opens an archive, to its last byte
+    #[command(
+        after_help = "Example:\n  backupctl key check /var/lib/backupd/backups/home/full_2026-11-21_09-00-00.tar.gz.gpg --key /media/stick/backup-key.key.asc"
+    )]
+    Check {
+        /// The archive's path
+        archive: PathBuf,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+}
+
 #[derive(ClapArgs)]
 pub(crate) struct RestoreArgs {
     /// A file's path, an id (or 8 characters of it), or NAME, NAME@latest or NAME@TIME
@@ -552,6 +617,8 @@ pub(crate) struct RestoreArgs {
     /// Give all files to USER:GROUP, by name or number, unless --map-user or --map-group says otherwise
     #[arg(long, value_name = "USER:GROUP")]
     pub(crate) owner: Option<String>,
+    #[command(flatten)]
+    pub(crate) keys: KeyArgs,
     /// Only say what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,

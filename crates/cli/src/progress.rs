@@ -118,11 +118,10 @@ pub(crate) fn tell(run: &RunView) -> Result<(), Failure> {
                 output::line(format!("  warning: {}", output::safe(error)))?;
             }
         }
-        status => output::line(format!(
-            "{name}: {} {status}: {}",
-            run.operation,
-            output::safe(run.error.as_deref().unwrap_or("no reason is known"))
-        ))?,
+        status => {
+            let why = output::safe(run.error.as_deref().unwrap_or("no reason is known")).to_string();
+            writeln!(std::io::stderr(), "{name}: {} {status}: {why}", run.operation)?;
+        }
     }
     let first = run.error.clone().unwrap_or_default();
     for note in run.notes.iter().filter(|n| format!("{}: {}", n.path, n.text) != first).take(20) {

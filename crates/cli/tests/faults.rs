@@ -192,7 +192,7 @@ fn a_full_disk_fails_the_run_and_leaves_the_rest_intact() {
     home.ok(&["create", "large", "--source", "large", "--manual", "--compression", "none"]);
     home.ok(&["run", "small"]);
     let ran = home.run(&["run", "large"]).code(1);
-    assert!(ran.out.contains("no space left") && ran.out.contains("more are needed"), "{} {}", ran.out, ran.err);
+    assert!(ran.all().contains("no space left") && ran.all().contains("more are needed"), "{}", ran.all());
     assert!(home.names("backups/large").is_empty());
     home.ok(&["verify", "small", "--deep"]);
     assert_eq!(status_of_last(&home), "failed");
@@ -249,7 +249,7 @@ fn unreadable_files_are_named() {
         .expect("a mode");
     // Root as a guest goes on as the home's owner, who cannot read this file.
     let ran = home.run(&["run", "docs"]).code(3);
-    assert!(ran.out.contains("documents/secret: cannot be read: Permission denied"), "{}", ran.out);
+    assert!(ran.all().contains("documents/secret: cannot be read: Permission denied"), "{}", ran.out);
     own_check(home.path(), 12_345, &["documents/secret"]);
 }
 

@@ -197,11 +197,11 @@ fn without_inodes_or_rights_the_run_fails_and_the_rest_stays() {
     home.ok(&["start"]);
     home.ok(&["run", "docs"]);
     let ran = home.run(&["run", "docs"]).code(1);
-    assert!(ran.out.contains("No space left") || ran.out.contains("no space left"), "{} {}", ran.out, ran.err);
+    assert!(ran.all().contains("No space left") || ran.all().contains("no space left"), "{}", ran.all());
     assert_eq!(archives(&home, "backups/docs").len(), 1);
     assert!(Command::new("mount").args(["-o", "remount,ro"]).arg(&backups).status().expect("mount runs").success());
     let ran = home.run(&["run", "docs"]).code(1);
-    assert!(ran.out.contains("Read-only file system"), "{} {}", ran.out, ran.err);
+    assert!(ran.all().contains("Read-only file system"), "{}", ran.all());
     assert!(Command::new("mount").args(["-o", "remount,rw,nr_inodes=100"]).arg(&backups).status().expect("mount runs").success());
     home.ok(&["run", "docs"]);
     // The daemon has lived through all of it.
@@ -224,7 +224,7 @@ fn a_restore_stops_before_the_disk_is_full_and_goes_on_later() {
     let Some(_mount) = Mount::new(&["-t", "tmpfs", "-o", "size=4m", "tmpfs"], &disk) else { return };
     let target = disk.to_str().expect("text");
     let ran = home.run(&["restore", "docs", "--to", target]).code(1);
-    assert!(ran.out.contains("no space left to restore to"), "{} {}", ran.out, ran.err);
+    assert!(ran.all().contains("no space left to restore to"), "{}", ran.all());
     let free = nix::sys::statvfs::statvfs(&disk).expect("looked");
     assert!(free.blocks_available() > 0, "it was filled to the last byte");
     assert!(Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().expect("mount runs").success());
@@ -244,7 +244,7 @@ fn a_source_with_bad_sectors_is_kept_but_for_them() {
     let mounted = mount_broken(&disk, Breaks::BadSectors).expect("FUSE is here");
     home.ok(&["create", "disk", "--source", "disk", "--manual"]);
     let ran = home.run(&["run", "disk"]).code(3);
-    assert!(ran.out.contains("disk/07") && ran.out.contains("cannot be read after"), "{} {}", ran.out, ran.err);
+    assert!(ran.all().contains("disk/07") && ran.all().contains("cannot be read after"), "{}", ran.all());
     drop(mounted);
     home.ok(&["verify", "disk", "--deep"]);
     let target = home.path().join("out");
@@ -276,7 +276,7 @@ fn a_source_that_goes_away_fails_the_run() {
     for after in [0, 5, 40] {
         let mounted = mount_broken(&disk, Breaks::Vanishes(after)).expect("FUSE is here");
         let ran = home.run(&["run", "disk"]).code(1);
-        assert!(ran.out.contains("went away") || ran.out.contains("cannot be read"), "{} {}", ran.out, ran.err);
+        assert!(ran.all().contains("went away") || ran.all().contains("cannot be read"), "{}", ran.all());
         assert!(archives(&home, "backups/disk").is_empty());
         drop(mounted);
     }

@@ -439,7 +439,11 @@ mod tests {
             (format!("{schedule}cron = \"0 2 * * Mno\""), "line 5: the day of week field"),
             (format!("{schedule}cron = \"0 2 * * 1\"\nat = \"09:00\""), "line 2: give one of"),
             (schedule.to_owned(), "line 2: no time is given"),
-            (format!("{schedule}at = \"09:00\"\nencrypt = {{}}"), "line 6: `encrypt` is not in this version"),
+            (format!("{schedule}at = \"09:00\"\nencrypt = {{}}"), "line 6: `encrypt` needs to = "),
+            (
+                format!("{schedule}at = \"09:00\"\nencrypt = {{ passphrase = \"x\" }}"),
+                "line 6: `passphrase` must be { env = \"NAME\" }",
+            ),
             (format!("{schedule}manual = true\nkind = \"partial\""), "line 6: \"partial\" is no kind"),
             (format!("{schedule}manual = true\nfull_every = 0"), "line 6: `full_every` must be a whole number from 1"),
             (format!("{schedule}manual = true\nfull_every = \"often\""), "line 6: \"often\" is no rhythm of full archives"),

@@ -73,9 +73,6 @@ impl Reader {
 
     pub(crate) fn encrypt(&self, get: Get<'_>) -> Found<Option<Encrypt>> {
         let Some(item) = get("encrypt") else { return Ok(None) };
-        if item.is_value() {
-            return self.error(item, "`encrypt` is not in this version; remove it");
-        }
         let table = self.table(item, "encrypt", &keys::ENCRYPT)?;
         let mut out = Encrypt::default();
         for (key, item) in table.iter() {

@@ -2,7 +2,8 @@
 
 use crate::archive::{Entry, EntryKind, IndexReader, compare_paths};
 use crate::error::EngineError;
-use crate::store::index_path;
+use crate::seal::Access;
+use crate::store::read_manifest;
 use backup_model::is_beneath;
 use std::cmp::Ordering;
 use std::path::Path;
@@ -18,8 +19,12 @@ pub struct Listed {
     pub entry: Option<Entry>,
 }
 
-fn open(archive: &Path) -> Result<IndexReader, EngineError> {
-    IndexReader::open(&index_path(archive))
+pub(crate) fn open(archive: &Path, access: &Access) -> Result<IndexReader, EngineError> {
+    let index = access.index(archive, read_manifest(archive).ok().flatten().as_ref())?;
+    index.ok_or_else(|| EngineError::NotFound {
+        path: archive.display().to_string(),
+        what: "its index (`backupctl rebuild` makes it again)".into(),
+    })
 }
 
 /// What lies directly in a folder of an archive (an empty path is the top): at most `limit` after
@@ -27,8 +32,14 @@ fn open(archive: &Path) -> Result<IndexReader, EngineError> {
 ///
 /// # Errors
 /// The index is missing or damaged, or holds no such path.
-pub fn list_folder(archive: &Path, folder: &[u8], skip: usize, limit: usize) -> Result<(Vec<Listed>, usize), EngineError> {
-    let index = open(archive)?;
+pub fn list_folder(
+    archive: &Path,
+    folder: &[u8],
+    skip: usize,
+    limit: usize,
+    access: &Access,
+) -> Result<(Vec<Listed>, usize), EngineError> {
+    let index = open(archive, access)?;
     let folder = if folder == b"." { b"" } else { folder };
     let mut list: Vec<Listed> = Vec::new();
     let mut total = 0;
@@ -111,8 +122,8 @@ pub struct Change {
 ///
 /// # Errors
 /// An index is missing or damaged.
-pub fn diff(first: &Path, second: &Path, tell: &mut dyn FnMut(Change)) -> Result<(), EngineError> {
-    let (a, b) = (open(first)?, open(second)?);
+pub fn diff(first: &Path, second: &Path, access: &Access, tell: &mut dyn FnMut(Change)) -> Result<(), EngineError> {
+    let (a, b) = (open(first, access)?, open(second, access)?);
     let (mut left, mut right) = (a.all(), b.all());
     let (mut x, mut y) = (left.next().transpose()?, right.next().transpose()?);
     loop {

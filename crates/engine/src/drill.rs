@@ -5,6 +5,7 @@ use crate::error::EngineError;
 use crate::gather::Version;
 use crate::observer::Observer;
 use crate::restore::{Overwrite, Owners, RestorePlan, restore};
+use crate::seal::Access;
 use crate::sys;
 use backup_model::display_bytes;
 use nix::libc;
@@ -24,6 +25,8 @@ pub struct DrillPlan {
     pub percent: f64,
     /// Chooses the sample.
     pub seed: u64,
+    /// What opens encrypted archives.
+    pub access: Access,
 }
 
 /// What a trial came to.
@@ -81,7 +84,7 @@ fn sample(index: &IndexReader, plan: &DrillPlan) -> Result<Vec<Vec<u8>>, EngineE
 /// report.
 pub fn drill(plan: &DrillPlan, observer: &dyn Observer) -> Result<DrillReport, EngineError> {
     let parent = plan.scratch.parent().unwrap_or(Path::new("/"));
-    let version = Version::open(&plan.archive, parent, observer)?;
+    let version = Version::open(&plan.archive, parent, &plan.access, observer)?;
     let everything = plan.percent >= 100.0;
     let paths = if everything { Vec::new() } else { sample(&version.index, plan)? };
     let mut report = DrillReport { as_root: nix::unistd::geteuid().is_root(), ..DrillReport::default() };
@@ -101,6 +104,7 @@ pub fn drill(plan: &DrillPlan, observer: &dyn Observer) -> Result<DrillReport, E
         patterns: Vec::new(),
         strip: 0,
         owners: Owners::default(),
+        access: plan.access.clone(),
     };
     restore(&restoring, observer)?;
     let root = sys::open_root(&plan.scratch).map_err(|e| EngineError::io("open", &plan.scratch)(e.into()))?;

@@ -1,8 +1,9 @@
 //! Finds files across versions, by the indexes alone.
 
-use crate::archive::{Entry, EntryKind, IndexReader};
+use crate::archive::{Entry, EntryKind};
 use crate::error::EngineError;
 use crate::parallel::{cores, lock};
+use crate::seal::Access;
 use crate::sys::Time;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ impl Needle {
         let wrong = |e: ignore::Error| EngineError::Pattern { pattern: pattern.to_owned(), reason: e.to_string() };
         let plain = !pattern.contains(['*', '?', '[', '/', '\\']);
         let whole = if plain { format!("*{pattern}*") } else { pattern.to_owned() };
+        // Anywhere in the archive, unless it begins with a slash.
+        let whole = if whole.contains('/') && !whole.starts_with(['/', '*']) { format!("**/{whole}") } else { whole };
         // At the begin these mean something else there.
         let whole = if whole.starts_with(['!', '#']) { format!("\\{whole}") } else { whole };
         let mut builder = GitignoreBuilder::new("");
@@ -58,25 +61,25 @@ pub struct FoundVersion {
 /// The versions of each path that was found, by path; oldest version first.
 pub type Versions = BTreeMap<Vec<u8>, Vec<FoundVersion>>;
 
-/// Looks through indexes, given from the oldest archive to the newest. At most `limit` paths are answered, and
+/// Looks through the indexes of archives, given from the oldest to the newest. At most `limit` paths are answered, and
 /// whether there are more.
 ///
 /// # Errors
 /// An index is damaged.
-pub fn find(indexes: &[PathBuf], needle: &Needle, limit: usize) -> Result<(Versions, bool), EngineError> {
-    let results: Vec<Mutex<Vec<Entry>>> = indexes.iter().map(|_| Mutex::default()).collect();
+pub fn find(archives: &[PathBuf], needle: &Needle, limit: usize, access: &Access) -> Result<(Versions, bool), EngineError> {
+    let results: Vec<Mutex<Vec<Entry>>> = archives.iter().map(|_| Mutex::default()).collect();
     let next = AtomicUsize::new(0);
     let failed: Mutex<Option<EngineError>> = Mutex::default();
     let more = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..cores().min(indexes.len()) {
+        for _ in 0..cores().min(archives.len()) {
             scope.spawn(|| {
                 loop {
                     let i = next.fetch_add(1, Ordering::Relaxed);
-                    if i >= indexes.len() || lock(&failed).is_some() {
+                    if i >= archives.len() || lock(&failed).is_some() {
                         return;
                     }
-                    match look(&indexes[i], needle, limit) {
+                    match look(&archives[i], needle, limit, access) {
                         Ok((found, rest)) => {
                             more.fetch_add(usize::from(rest), Ordering::Relaxed);
                             *lock(&results[i]) = found;
@@ -120,8 +123,16 @@ pub fn find(indexes: &[PathBuf], needle: &Needle, limit: usize) -> Result<(Versi
     Ok((versions, left_out))
 }
 
-fn look(index: &Path, needle: &Needle, limit: usize) -> Result<(Vec<Entry>, bool), EngineError> {
-    let reader = IndexReader::open(index)?;
+/// Whether the index of an archive can be read here, without reading it.
+///
+/// # Errors
+/// Why it cannot.
+pub fn can_look(archive: &Path, access: &Access) -> Result<(), EngineError> {
+    crate::browse::open(archive, access).map(|_| ())
+}
+
+fn look(archive: &Path, needle: &Needle, limit: usize, access: &Access) -> Result<(Vec<Entry>, bool), EngineError> {
+    let reader = crate::browse::open(archive, access)?;
     let mut found = Vec::new();
     for entry in reader.all() {
         let entry = entry?;

@@ -4,13 +4,14 @@
 use crate::archive::{
     ArchiveWriter, Chain, ContentHash, Entry, EntryKind, IndexReader, IndexWriter, Lineage, Segment, encode_entry, padding,
 };
-use crate::backup::describe;
+use crate::backup::{IndexFiles, Seal, describe, sidecar_of, suffix};
 use crate::error::EngineError;
 use crate::observer::{Observer, note};
 use crate::rebuild;
 use crate::restore::Selection;
+use crate::seal::Access;
 use crate::store::{Parts, file_name, index_path, read_manifest, sidecar_path, write_manifest};
-use backup_model::{ArchiveFile, ArchiveId, Compression, IndexFile, Kind, Manifest, NoteLevel, RunId, display_bytes, is_beneath};
+use backup_model::{ArchiveFile, ArchiveId, Compression, Kind, Manifest, NoteLevel, RunId, display_bytes, is_beneath};
 use chrono::{DateTime, FixedOffset};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -24,18 +25,18 @@ pub(crate) struct Version {
 
 impl Version {
     /// Opens a version; a lost index is made again from the archives, in a scratch file of `scratch`.
-    pub(crate) fn open(archive: &Path, scratch: &Path, observer: &dyn Observer) -> Result<Self, EngineError> {
-        let path = index_path(archive);
-        let index = match IndexReader::open(&path) {
-            Ok(index) => index,
-            Err(e) => {
-                if path.exists() {
+    pub(crate) fn open(archive: &Path, scratch: &Path, access: &Access, observer: &dyn Observer) -> Result<Self, EngineError> {
+        let index = match access.index(archive, read_manifest(archive).ok().flatten().as_ref()) {
+            Ok(Some(index)) => index,
+            Err(e @ EngineError::NoKey { .. }) => return Err(e),
+            other => {
+                if let Err(e) = other {
                     observer.note(note(NoteLevel::Info, b".", e));
                 }
-                rebuild::scratch_index(archive, scratch, observer)?
+                rebuild::scratch_index(archive, scratch, access, observer)?
             }
         };
-        let chain = Chain::new(archive, &index);
+        let chain = Chain::new(archive, &index, access);
         Ok(Self { index, chain })
     }
 
@@ -99,6 +100,10 @@ pub struct ConsolidatePlan {
     pub run: RunId,
     /// How to compress.
     pub compression: Compression,
+    /// How to encrypt.
+    pub seal: Option<Seal>,
+    /// What opens the archives of the chain.
+    pub access: Access,
     /// Program and version.
     pub tool: String,
 }
@@ -118,12 +123,13 @@ pub fn consolidate(
         what: "a sidecar (`backupctl rebuild` makes it again)".into(),
     })?;
     let folder = plan.archive.parent().unwrap_or(Path::new("/")).to_owned();
-    let mut version = Version::open(&plan.archive, &folder, observer)?;
+    let mut version = Version::open(&plan.archive, &folder, &plan.access, observer)?;
     observer.expect(old.files, old.bytes);
-    let (mut parts, file) = Parts::begin(&folder, Kind::Full, old.started, plan.compression.suffix())?;
+    let seal = plan.seal.as_ref();
+    let (mut parts, file) = Parts::begin(&folder, Kind::Full, old.started, &suffix(plan.compression, seal))?;
     let archive = parts.archive().to_owned();
     let index = index_path(&archive);
-    let index_file = parts.create(&index)?;
+    let index_file = IndexFiles::begin(&mut parts, &index, seal)?;
     let mut manifest = Manifest {
         id: plan.id,
         run: plan.run,
@@ -132,15 +138,16 @@ pub fn consolidate(
         full_because: Some(format!("it was put together from {} and the archives beneath it", old.archive.name)),
         tool: plan.tool.clone(),
         changed: None,
+        encryption: seal.map(Seal::described),
         archive: ArchiveFile::default(),
         index: None,
         ..old
     };
     let lineage = Lineage { archives: Vec::new(), fingerprint: version.index.lineage.fingerprint };
-    let mut writer = ArchiveWriter::new(file, &archive, plan.compression)?;
+    let mut writer = ArchiveWriter::new(file, &archive, plan.compression, seal.map(|s| &s.recipients))?;
     describe(&mut writer, &manifest, &lineage.fingerprint)?;
-    let mut index_writer = IndexWriter::new(index_file, &index)?;
-    let lines = Version::open(&plan.archive, &folder, observer)?;
+    let mut index_writer = IndexWriter::new(index_file.writer()?, &index)?;
+    let lines = Version::open(&plan.archive, &folder, &plan.access, observer)?;
     let (mut files, mut bytes) = (0, 0);
     for line in lines.index.all() {
         let mut line = line?;
@@ -161,7 +168,7 @@ pub fn consolidate(
     manifest.ended = now();
     describe(&mut writer, &manifest, &lineage.fingerprint)?;
     let written = writer.finish()?;
-    let (index_file, index_size, index_sha) = index_writer.finish(plan.compression, &written.members, &lineage)?;
+    let indexed = index_file.finish(index_writer.finish(plan.compression, &written.members, &lineage)?, plan.id)?;
     manifest.archive = ArchiveFile {
         name: file_name(&archive),
         compression: plan.compression.method().to_owned(),
@@ -170,11 +177,11 @@ pub fn consolidate(
         md5: written.sums.md5.unwrap_or_default(),
         sha256: written.sums.sha256,
     };
-    manifest.index = Some(IndexFile { name: file_name(&index), size: index_size, sha256: index_sha });
+    manifest.index = Some(indexed.described);
     let sidecar = sidecar_path(&archive);
     let mut sidecar_file = parts.create(&sidecar)?;
-    write_manifest(&mut sidecar_file, &manifest, &sidecar)?;
-    let path = parts.publish(&[&written.file, &index_file, &sidecar_file])?;
+    write_manifest(&mut sidecar_file, &sidecar_of(&manifest), &sidecar)?;
+    let path = parts.publish(&[&written.file, &indexed.file, &sidecar_file])?;
     Ok(crate::Receipt { path, manifest })
 }
 
@@ -186,8 +193,14 @@ fn out_error(e: io::Error) -> EngineError {
 ///
 /// # Errors
 /// The version holds no such file, an archive is damaged, or `out` fails.
-pub fn cat(archive: &Path, path: &[u8], out: &mut dyn Write, observer: &dyn Observer) -> Result<u64, EngineError> {
-    let mut version = Version::open(archive, &std::env::temp_dir(), observer)?;
+pub fn cat(
+    archive: &Path,
+    path: &[u8],
+    access: &Access,
+    out: &mut dyn Write,
+    observer: &dyn Observer,
+) -> Result<u64, EngineError> {
+    let mut version = Version::open(archive, &std::env::temp_dir(), access, observer)?;
     let missing = |what: &str| EngineError::NotFound {
         path: archive.display().to_string(),
         what: format!("{}{what}", display_bytes(path)),
@@ -240,11 +253,12 @@ pub fn as_tar(
     archive: &Path,
     wanted: &Selection,
     strip: usize,
+    access: &Access,
     out: &mut dyn Write,
     observer: &dyn Observer,
 ) -> Result<u64, EngineError> {
-    let mut version = Version::open(archive, &std::env::temp_dir(), observer)?;
-    let second = Version::open(archive, &std::env::temp_dir(), observer)?;
+    let mut version = Version::open(archive, &std::env::temp_dir(), access, observer)?;
+    let second = Version::open(archive, &std::env::temp_dir(), access, observer)?;
     // Files that were not asked for themselves, and the further name under which their contents stand.
     let mut instead: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
     let mut count = 0;

@@ -4,9 +4,10 @@ use crate::archive::{
     ArchiveRef, ContentHash, Entries, Entry, EntryKind, IndexReader, IndexWriter, Lineage, Segment, Stream, Sums, TarEntry,
     TarReader, compare_paths, read_error, scan_members, sums_of, xattr_digest,
 };
-use crate::backup::Described;
+use crate::backup::{Described, Seal, sidecar_of};
 use crate::error::EngineError;
 use crate::observer::{Observer, note};
+use crate::seal::{Access, is_sealed, no_key};
 use crate::store::{self, archives_in, file_name, index_path, read_manifest, sidecar_path};
 use crate::sys::{self, Time};
 use backup_model::{ArchiveFile, ArchiveId, Compression, IndexFile, Kind, Manifest, NoteLevel, display_bytes};
@@ -38,11 +39,11 @@ struct Read {
 
 /// Makes what is missing or damaged beside an archive again: its index, its sidecar, or both. What neither the
 /// archive nor the archives beneath it tell (change times and inodes of files) is not in the new index, so the
-/// next increment takes these files again.
+/// next increment takes these files again. The index of an encrypted archive is encrypted as `seal` says.
 ///
 /// # Errors
 /// The archive is damaged, or one beneath it is missing.
-pub fn rebuild(archive: &Path, observer: &dyn Observer) -> Result<Rebuilt, EngineError> {
+pub fn rebuild(archive: &Path, access: &Access, seal: Option<&Seal>, observer: &dyn Observer) -> Result<Rebuilt, EngineError> {
     let old = read_manifest(archive).ok().flatten();
     let index = index_path(archive);
     let fits = old.as_ref().and_then(|m| m.index.as_ref()).is_some_and(|expected| {
@@ -52,11 +53,19 @@ pub fn rebuild(archive: &Path, observer: &dyn Observer) -> Result<Rebuilt, Engin
     if fits {
         return Ok(Rebuilt::default());
     }
+    let sealed = is_sealed(archive);
+    if sealed && seal.is_none() {
+        return Err(no_key(archive, "its schedule does not say how its index is to be encrypted"));
+    }
+    access.check(archive, old.as_ref())?;
     // An index without a sidecar may be whole: then it stays, as it knows more than the archive.
-    let whole = old.is_none() && IndexReader::open(&index).is_ok_and(|i| i.all().all(|e| e.is_ok()));
+    let clear = || access.index(archive, None).ok().flatten();
+    let whole = old.is_none() && clear().is_some_and(|i| i.all().all(|e| e.is_ok()));
     let folder = archive.parent().unwrap_or(Path::new("/"));
+    // No name of a file lies in clear beside an encrypted archive, not even for a moment.
+    let folder = seal.filter(|_| sealed).map_or(folder, |s| &s.local);
     let scratch = sys::scratch_file(folder).map_err(EngineError::io("make a scratch file in", folder))?;
-    let read = read(archive, old.as_ref(), scratch, observer, 0)?;
+    let read = read(archive, old.as_ref(), scratch, access, observer, 0)?;
     let mut manifest = match (old.clone(), &read.described) {
         (Some(old), _) => old,
         (None, Some(described)) => described.manifest.clone(),
@@ -78,11 +87,16 @@ pub fn rebuild(archive: &Path, observer: &dyn Observer) -> Result<Rebuilt, Engin
         let sums = sums_of(&file, false, &mut |_| Ok(())).map_err(EngineError::io("read", &index))?;
         (sums.size, sums.sha256)
     } else {
-        parts.copy(&index, read.file)?;
-        (read.size, read.sha256)
+        match seal.filter(|_| sealed) {
+            Some(seal) => parts.seal(&index, read.file, &seal.recipients)?,
+            None => {
+                parts.copy(&index, read.file)?;
+                (read.size, read.sha256)
+            }
+        }
     };
     manifest.index = Some(IndexFile { name: file_name(&index), size, sha256 });
-    parts.manifest(&sidecar_path(archive), &manifest)?;
+    parts.manifest(&sidecar_path(archive), &sidecar_of(&manifest))?;
     parts.publish()?;
     Ok(Rebuilt { index: !whole, sidecar: old.is_none() })
 }
@@ -126,6 +140,7 @@ fn guess(archive: &Path, read: &Read) -> Result<Manifest, EngineError> {
         changed: None,
         warnings: 0,
         notes: Vec::new(),
+        encryption: None,
         archive: ArchiveFile::default(),
         index: None,
         extra: serde_json::Map::new(),
@@ -133,31 +148,43 @@ fn guess(archive: &Path, read: &Read) -> Result<Manifest, EngineError> {
 }
 
 /// An index in a scratch file for an archive that has lost its own.
-pub(crate) fn scratch_index(archive: &Path, folder: &Path, observer: &dyn Observer) -> Result<IndexReader, EngineError> {
-    scratch(archive, folder, observer, 0)
+pub(crate) fn scratch_index(
+    archive: &Path,
+    folder: &Path,
+    access: &Access,
+    observer: &dyn Observer,
+) -> Result<IndexReader, EngineError> {
+    access.check(archive, read_manifest(archive).ok().flatten().as_ref())?;
+    scratch(archive, folder, access, observer, 0)
 }
 
 /// No chain is longer.
 const MAX_CHAIN: usize = 10_000;
 
-fn scratch(archive: &Path, folder: &Path, observer: &dyn Observer, depth: usize) -> Result<IndexReader, EngineError> {
+fn scratch(
+    archive: &Path,
+    folder: &Path,
+    access: &Access,
+    observer: &dyn Observer,
+    depth: usize,
+) -> Result<IndexReader, EngineError> {
     // Beneath the target if it is there; else where temporary files go.
     let folder = if folder.is_dir() { folder.to_owned() } else { std::env::temp_dir() };
     let file = sys::scratch_file(&folder).map_err(EngineError::io("make a scratch file in", &folder))?;
     observer.note(note(NoteLevel::Info, b".", format!("the index of {} is made again from the archive", archive.display())));
     let manifest = read_manifest(archive).ok().flatten();
-    let read = read(archive, manifest.as_ref(), file, observer, depth)?;
+    let read = read(archive, manifest.as_ref(), file, access, observer, depth)?;
     IndexReader::from_file(read.file, &index_path(archive))
 }
 
 /// The archive that an increment builds on: by the id that it gives, among the archives beside it.
-fn parent_of(archive: &Path, manifest: Option<&Manifest>) -> Result<(PathBuf, ArchiveId), EngineError> {
+fn parent_of(archive: &Path, manifest: Option<&Manifest>, access: &Access) -> Result<(PathBuf, ArchiveId), EngineError> {
     let damaged = |what: &str| EngineError::damaged(archive, what);
     let described;
     let manifest = match manifest {
         Some(manifest) => manifest,
         None => {
-            described = describe(archive)?.ok_or_else(|| damaged("neither it nor a sidecar says what it builds on"))?;
+            described = describe(archive, access)?.ok_or_else(|| damaged("neither it nor a sidecar says what it builds on"))?;
             &described.manifest
         }
     };
@@ -170,7 +197,7 @@ fn parent_of(archive: &Path, manifest: Option<&Manifest>) -> Result<(PathBuf, Ar
     }
     // Its sidecar may be lost too: the archives say by themselves who they are.
     for path in store::archive_files(folder)? {
-        if describe(&path).ok().flatten().is_some_and(|d| d.manifest.id == parent) {
+        if describe(&path, access).ok().flatten().is_some_and(|d| d.manifest.id == parent) {
             return Ok((path, parent));
         }
     }
@@ -181,8 +208,8 @@ fn parent_of(archive: &Path, manifest: Option<&Manifest>) -> Result<(PathBuf, Ar
 }
 
 /// What an archive says of itself at its begin.
-fn describe(archive: &Path) -> Result<Option<Described>, EngineError> {
-    let mut tar = TarReader::new(Stream::open(archive, None, false)?);
+fn describe(archive: &Path, access: &Access) -> Result<Option<Described>, EngineError> {
+    let mut tar = TarReader::new(Stream::open(archive, None, false, access)?);
     tar.next_entry().map_err(read_error(archive))?;
     Ok(described(tar.comments()))
 }
@@ -196,6 +223,7 @@ fn read(
     archive: &Path,
     manifest: Option<&Manifest>,
     out: File,
+    access: &Access,
     observer: &dyn Observer,
     depth: usize,
 ) -> Result<Read, EngineError> {
@@ -203,8 +231,9 @@ fn read(
         return Err(EngineError::damaged(archive, "it builds on itself"));
     }
     let failed = read_error(archive);
-    let (compression, members) = scan_members(archive)?;
-    let mut tar = TarReader::new(Stream::open(archive, None, true)?).with_dumpdirs();
+    let file = File::open(archive).map_err(EngineError::io("open the archive", archive))?;
+    let (compression, members) = scan_members(archive, access.open(archive, file)?)?;
+    let mut tar = TarReader::new(Stream::open(archive, None, true, access)?).with_dumpdirs();
     let mut next = tar.next_entry().map_err(&failed)?;
     let head = described(tar.comments());
     let kind = manifest.or(head.as_ref().map(|d| &d.manifest)).map(|m| m.kind);
@@ -212,10 +241,15 @@ fn read(
     let base = if kind == Kind::Full {
         None
     } else {
-        let (path, id) = parent_of(archive, manifest.or(head.as_ref().map(|d| &d.manifest)))?;
-        let index = match IndexReader::open(&index_path(&path)) {
-            Ok(index) => index,
-            Err(_) => scratch(&path, archive.parent().unwrap_or(Path::new("/")), observer, depth + 1)?,
+        let (path, id) = parent_of(archive, manifest.or(head.as_ref().map(|d| &d.manifest)), access)?;
+        let parent = read_manifest(&path).ok().flatten();
+        let index = match access.index(&path, parent.as_ref()) {
+            Ok(Some(index)) => index,
+            _ => {
+                access.check(&path, parent.as_ref())?;
+                let folder = access.local.as_deref().unwrap_or(archive.parent().unwrap_or(Path::new("/")));
+                scratch(&path, folder, access, observer, depth + 1)?
+            }
         };
         Some((index, ArchiveRef { id, name: file_name(&path) }))
     };

@@ -1,10 +1,12 @@
 //! Checks an archive against its sidecar and its index.
 
-use crate::archive::{ContentHash, EntryKind, IndexReader, Segment, Stream, Sums, TarReader, read_error, sums_of};
+use crate::archive::{ContentHash, EntryKind, Segment, Stream, Sums, TarReader, read_error, sums_of};
 use crate::error::EngineError;
 use crate::observer::Observer;
 use crate::restore::{advance, check_sums};
+use crate::seal::Access;
 use crate::store::{index_path, read_manifest};
+use backup_model::Manifest;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -35,7 +37,7 @@ pub struct Verified {
 ///
 /// # Errors
 /// [`EngineError::Damaged`] says what does not fit; [`EngineError::Cancelled`] if asked to stop.
-pub fn verify(archive: &Path, depth: VerifyDepth, observer: &dyn Observer) -> Result<Verified, EngineError> {
+pub fn verify(archive: &Path, depth: VerifyDepth, access: &Access, observer: &dyn Observer) -> Result<Verified, EngineError> {
     let file = File::open(archive).map_err(EngineError::io("open the archive", archive))?;
     let manifest = read_manifest(archive)?;
     if let Some(manifest) = &manifest {
@@ -52,7 +54,7 @@ pub fn verify(archive: &Path, depth: VerifyDepth, observer: &dyn Observer) -> Re
     }
     let mut seen = Verified { sidecar: manifest.is_some(), ..Verified::default() };
     let sums = match depth {
-        VerifyDepth::Deep => deep(archive, &mut seen, observer)?,
+        VerifyDepth::Deep => deep(archive, manifest.as_ref(), &mut seen, access, observer)?,
         VerifyDepth::Checksums => {
             let mut heard = |n: usize| {
                 seen.bytes += n as u64;
@@ -90,13 +92,19 @@ fn check_index(archive: &Path, expected: &backup_model::IndexFile) -> Result<(),
     }
 }
 
-fn deep(archive: &Path, seen: &mut Verified, observer: &dyn Observer) -> Result<Sums, EngineError> {
+fn deep(
+    archive: &Path,
+    manifest: Option<&Manifest>,
+    seen: &mut Verified,
+    access: &Access,
+    observer: &dyn Observer,
+) -> Result<Sums, EngineError> {
     let failed = read_error(archive);
-    let index = index_path(archive);
-    let index = if index.exists() { Some(IndexReader::open(&index)?) } else { None };
+    access.check(archive, manifest)?;
+    let index = access.index(archive, manifest)?;
     seen.index = index.is_some();
     let mut lines = index.as_ref().map(|i| i.all().peekable());
-    let mut tar = TarReader::new(Stream::open(archive, index.as_ref(), true)?);
+    let mut tar = TarReader::new(Stream::open(archive, index.as_ref(), true, access)?);
     while let Some(entry) = tar.next_entry().map_err(&failed)? {
         if observer.cancelled() {
             return Err(EngineError::Cancelled);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use backup_engine::{VerifyDepth, backup, restore, verify};
+use backup_engine::{Access, VerifyDepth, backup, restore, verify};
 use backup_model::Compression;
 use common::{Hears, inside, plan, restoring, time};
 use std::fs::{self, File, OpenOptions};
@@ -47,7 +47,7 @@ fn growing_shrinking_and_vanishing_files_are_named_and_the_rest_is_kept() {
     assert_eq!(receipt.manifest.status, "warning");
     assert_eq!(receipt.manifest.warnings as usize, texts.len());
     // The archive is whole: read back to its last byte, by tar too, and what held still is exact.
-    verify(&receipt.path, VerifyDepth::Deep, &Hears::default()).expect("valid");
+    verify(&receipt.path, VerifyDepth::Deep, &Access::default(), &Hears::default()).expect("valid");
     let listed = std::process::Command::new("tar").arg("-tzf").arg(&receipt.path).output().expect("tar");
     assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
     let target = folder.path().join("t");

@@ -3,7 +3,7 @@
 mod common;
 
 use backup_engine::{EngineError, backup, store};
-use backup_model::Compression;
+use backup_model::{ArchiveId, Compression};
 use common::{Hears, make, plan, time};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,8 @@ fn removing_twice_is_removing_once() {
     fs::create_dir(&source).expect("a folder");
     let backups = folder.path().join("backups");
     let archive = make(&plan(&[&source], &backups, Compression::None)).0.path;
-    store::remove(&archive).expect("removed");
-    store::remove(&archive).expect("removed again");
+    let id = ArchiveId(uuid::Uuid::nil());
+    store::remove(&archive, id, None).expect("removed");
+    store::remove(&archive, id, None).expect("removed again");
     assert!(names(&backups).is_empty());
 }

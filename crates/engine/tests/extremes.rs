@@ -4,7 +4,7 @@
 
 mod common;
 
-use backup_engine::{VerifyDepth, raise_open_files, restore, verify};
+use backup_engine::{Access, VerifyDepth, raise_open_files, restore, verify};
 use backup_model::Compression;
 use backup_testkit::{describe, is_root, make_extremes, make_many, make_tree, make_tree_as_root};
 use common::{Hears, inside, make, plan, restoring};
@@ -34,7 +34,7 @@ fn restored_equal_whatever_is_in_it() {
 
     let (receipt, hears) = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5)));
     assert!(hears.texts().is_empty(), "{:?}", hears.texts());
-    verify(&receipt.path, VerifyDepth::Deep, &Hears::default()).expect("deeply verified");
+    verify(&receipt.path, VerifyDepth::Deep, &Access::default(), &Hears::default()).expect("deeply verified");
     let target = folder.path().join("restored");
     let report = restore(&restoring(&receipt.path, &target), &Hears::default()).expect("restored");
     assert!(report.proven && report.left == 0, "{report:?}");

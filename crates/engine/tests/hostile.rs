@@ -2,7 +2,7 @@
 
 mod common;
 
-use backup_engine::{EngineError, Overwrite, RestorePlan, VerifyDepth, restore, store, verify};
+use backup_engine::{Access, EngineError, Overwrite, RestorePlan, VerifyDepth, restore, store, verify};
 use backup_model::Compression;
 use backup_testkit::{describe, is_root};
 use common::{Hears, inside, make, plan, restoring};
@@ -120,13 +120,13 @@ fn lies_are_damage_not_panics() {
     // Cut anywhere, or with a flipped byte in a header: an error, and never a hang or a panic.
     for at in (0..good.len()).step_by(100) {
         fs::write(&path, &good[..at]).expect("written");
-        assert!(verify(&path, VerifyDepth::Deep, &Hears::default()).is_err(), "cut at {at}");
+        assert!(verify(&path, VerifyDepth::Deep, &Access::default(), &Hears::default()).is_err(), "cut at {at}");
     }
     for at in 0..512 {
         let mut bad = [&good[..], &[0; 1024]].concat();
         bad[at] ^= 0x55;
         fs::write(&path, &bad).expect("written");
-        assert!(verify(&path, VerifyDepth::Deep, &Hears::default()).is_err(), "byte {at}");
+        assert!(verify(&path, VerifyDepth::Deep, &Access::default(), &Hears::default()).is_err(), "byte {at}");
     }
     for records in [
         "9999999999 path=x\n",
@@ -140,7 +140,7 @@ fn lies_are_damage_not_panics() {
     ] {
         let evil = [entry("p", EntryType::XHeader, "", records.as_bytes()), entry("a", EntryType::Regular, "", b"x")].concat();
         fs::write(&path, [&evil[..], &[0; 1024]].concat()).expect("written");
-        assert!(verify(&path, VerifyDepth::Deep, &Hears::default()).is_err(), "{records:?}");
+        assert!(verify(&path, VerifyDepth::Deep, &Access::default(), &Hears::default()).is_err(), "{records:?}");
     }
     // A sparse map that promises a petabyte writes nothing.
     let record =
@@ -149,7 +149,7 @@ fn lies_are_damage_not_panics() {
     map.resize(512, 0);
     let evil = [entry("p", EntryType::XHeader, "", record.as_bytes()), entry("hole", EntryType::Regular, "", &map)].concat();
     fs::write(&path, [&evil[..], &[0; 1024]].concat()).expect("written");
-    assert!(matches!(verify(&path, VerifyDepth::Deep, &Hears::default()), Err(EngineError::Damaged { .. })));
+    assert!(matches!(verify(&path, VerifyDepth::Deep, &Access::default(), &Hears::default()), Err(EngineError::Damaged { .. })));
 }
 
 /// The beginning of an attack: a folder with something precious outside of the target.

@@ -3,8 +3,8 @@
 mod common;
 
 use backup_engine::{
-    ConsolidatePlan, EngineError, Overwrite, Owners, RestorePlan, Selection, VerifyDepth, as_tar, cat, consolidate, list_folder,
-    rebuild, restore, store, verify,
+    Access, ConsolidatePlan, EngineError, Overwrite, Owners, RestorePlan, Selection, VerifyDepth, as_tar, cat, consolidate,
+    list_folder, rebuild, restore, store, verify,
 };
 use backup_model::{Compression, Detect, FileSource, Kind};
 use backup_testkit::{RandomTree, describe};
@@ -92,7 +92,7 @@ fn history(seed: u64) {
         }
     }
     for (n, version) in versions.iter().enumerate() {
-        verify(&version.archive, VerifyDepth::Deep, &Hears::default()).expect("verified");
+        verify(&version.archive, VerifyDepth::Deep, &Access::default(), &Hears::default()).expect("verified");
         let target = folder.path().join(format!("restored {n}"));
         let report = restore(&restoring(&version.archive, &target), &Hears::default()).expect("restored");
         assert!(report.proven && report.left == 0, "seed {seed}: {report:?}");
@@ -118,16 +118,19 @@ fn history(seed: u64) {
             id: backup_model::ArchiveId(uuid::Uuid::now_v7()),
             run: backup_model::RunId(uuid::Uuid::now_v7()),
             compression,
+            seal: None,
+            access: Access::default(),
             tool: "test".into(),
         };
         let full = consolidate(&plan, &common::time, &Hears::default()).expect("consolidated");
         assert_eq!((full.manifest.kind, full.manifest.parent), (Kind::Full, None));
-        verify(&full.path, VerifyDepth::Deep, &Hears::default()).expect("verified");
+        verify(&full.path, VerifyDepth::Deep, &Access::default(), &Hears::default()).expect("verified");
         let target = folder.path().join("consolidated");
         restore(&restoring(&full.path, &target), &Hears::default()).expect("restored");
         same(&versions[n].tree, &describe(&inside(&target, &source)), &format!("seed {seed}, consolidated"));
         let mut stream = fs::File::create(folder.path().join("stream.tar")).expect("a file");
-        as_tar(&versions[n].archive, &Selection::default(), 0, &mut stream, &Hears::default()).expect("a stream");
+        as_tar(&versions[n].archive, &Selection::default(), 0, &Access::default(), &mut stream, &Hears::default())
+            .expect("a stream");
         let target = folder.path().join("streamed");
         by_tar(&[&folder.path().join("stream.tar")], &target);
         same(&versions[n].tree, &describe(&inside(&target, &source)), &format!("seed {seed}, as a stream"));
@@ -153,9 +156,9 @@ fn history(seed: u64) {
     restore(&restoring(&versions[last].archive, &target), &Hears::default()).expect("restored");
     same(&versions[last].tree, &describe(&inside(&target, &source)), &format!("seed {seed}, without index"));
     for version in &versions {
-        let made = rebuild(&version.archive, &Hears::default()).expect("rebuilt");
+        let made = rebuild(&version.archive, &Access::default(), None, &Hears::default()).expect("rebuilt");
         assert!(made.index && made.sidecar == seed.is_multiple_of(2), "{made:?}");
-        verify(&version.archive, VerifyDepth::Deep, &Hears::default()).expect("verified");
+        verify(&version.archive, VerifyDepth::Deep, &Access::default(), &Hears::default()).expect("verified");
     }
     let middle = versions.len() / 2;
     let target = folder.path().join("rebuilt");
@@ -220,9 +223,14 @@ fn an_increment_holds_only_what_changed() {
     let (one, _) = make(&on(&t.first, Kind::Incremental, &nothing.path));
     assert_eq!(one.manifest.changed.map(|c| (c.files, c.bytes)), Some((1, 7)));
     assert_eq!(one.manifest.files, 30);
-    let (list, _) =
-        list_folder(&one.path, &inside(Path::new(""), &t.source).join("sub").into_os_string().into_encoded_bytes(), 0, 100)
-            .expect("listed");
+    let (list, _) = list_folder(
+        &one.path,
+        &inside(Path::new(""), &t.source).join("sub").into_os_string().into_encoded_bytes(),
+        0,
+        100,
+        &Access::default(),
+    )
+    .expect("listed");
     assert_eq!(list.len(), 30, "deleted files are not in the version");
     // A part of it, from several archives.
     let target = t.folder.path().join("part");
@@ -377,15 +385,15 @@ fn parts_patterns_strips_and_owners() {
         assert!(error.contains("anything that matches nothing like it"), "{error}");
     }
     let mut out = Vec::new();
-    cat(&increment.path, &path("sub/file 5"), &mut out, &Hears::default()).expect("shown");
+    cat(&increment.path, &path("sub/file 5"), &Access::default(), &mut out, &Hears::default()).expect("shown");
     assert_eq!(out, b"changed");
     out.clear();
-    cat(&increment.path, &path("sub/zz further"), &mut out, &Hears::default()).expect("shown");
+    cat(&increment.path, &path("sub/zz further"), &Access::default(), &mut out, &Hears::default()).expect("shown");
     assert_eq!(out.len(), 10_000);
-    assert!(cat(&increment.path, &path("sub"), &mut Vec::new(), &Hears::default()).is_err());
+    assert!(cat(&increment.path, &path("sub"), &Access::default(), &mut Vec::new(), &Hears::default()).is_err());
     let wanted = Selection::new(&[path("sub/zz further"), path("sub/deep")], &[]).expect("a selection");
     let mut stream = Vec::new();
-    as_tar(&increment.path, &wanted, depth, &mut stream, &Hears::default()).expect("a stream");
+    as_tar(&increment.path, &wanted, depth, &Access::default(), &mut stream, &Hears::default()).expect("a stream");
     fs::write(t.folder.path().join("part.tar"), stream).expect("written");
     let target = t.folder.path().join("part");
     by_tar(&[&t.folder.path().join("part.tar")], &target);

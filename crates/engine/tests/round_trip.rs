@@ -2,7 +2,7 @@
 
 mod common;
 
-use backup_engine::{Overwrite, RestorePlan, VerifyDepth, diff, list_folder, restore, store, verify};
+use backup_engine::{Access, Overwrite, RestorePlan, VerifyDepth, diff, list_folder, restore, store, verify};
 use backup_model::Compression;
 use backup_testkit::{describe, make_tree, make_tree_as_root};
 use common::{Hears, inside, make, plan, restoring};
@@ -34,8 +34,8 @@ fn restored_equal_by_this_program_and_verified() {
         let (receipt, hears) = make(&plan(&[&source], &folder.path().join("backups"), compression));
         assert!(hears.texts().is_empty(), "{:?}", hears.texts());
         assert_eq!(receipt.manifest.status, "completed");
-        verify(&receipt.path, VerifyDepth::Checksums, &Hears::default()).expect("verified");
-        verify(&receipt.path, VerifyDepth::Deep, &Hears::default()).expect("deeply verified");
+        verify(&receipt.path, VerifyDepth::Checksums, &Access::default(), &Hears::default()).expect("verified");
+        verify(&receipt.path, VerifyDepth::Deep, &Access::default(), &Hears::default()).expect("deeply verified");
         let target = folder.path().join("restored");
         let report = restore(&restoring(&receipt.path, &target), &Hears::default()).expect("restored");
         assert!(report.proven && report.left == 0, "{report:?}");
@@ -88,8 +88,11 @@ fn index_and_sidecar_may_be_lost() {
     let target = folder.path().join("restored");
     restore(&restoring(&receipt.path, &target), &Hears::default()).expect("restored");
     assert_eq!(describe(&source), describe(&inside(&target, &source)));
-    verify(&receipt.path, VerifyDepth::Deep, &Hears::default()).expect("readable to its end");
-    assert!(verify(&receipt.path, VerifyDepth::Checksums, &Hears::default()).is_err(), "nothing to compare with");
+    verify(&receipt.path, VerifyDepth::Deep, &Access::default(), &Hears::default()).expect("readable to its end");
+    assert!(
+        verify(&receipt.path, VerifyDepth::Checksums, &Access::default(), &Hears::default()).is_err(),
+        "nothing to compare with"
+    );
     let one = source.join("a/one");
     let plan = RestorePlan {
         paths: vec![one.as_os_str().as_bytes()[1..].to_vec()],
@@ -218,16 +221,16 @@ fn folders_are_listed_and_versions_compared() {
     let second = make(&plan(&[&source], &folder.path().join("backups"), Compression::Gzip(5))).0;
     assert_ne!(first.path, second.path, "never two with one name");
     let inner = source.as_os_str().as_bytes()[1..].to_vec();
-    let (list, total) = list_folder(&first.path, &inner, 0, 100).expect("a folder");
+    let (list, total) = list_folder(&first.path, &inner, 0, 100, &Access::default()).expect("a folder");
     let names: Vec<_> = list.iter().map(|l| String::from_utf8_lossy(&l.name).into_owned()).collect();
     assert_eq!((names.join(" "), total), ("a a.txt z".to_owned(), 3));
-    let (page, total) = list_folder(&first.path, &inner, 1, 1).expect("a page");
+    let (page, total) = list_folder(&first.path, &inner, 1, 1, &Access::default()).expect("a page");
     assert_eq!((page[0].name.as_slice(), total), (&b"a.txt"[..], 3));
-    let (top, _) = list_folder(&first.path, b"", 0, 100).expect("the top");
+    let (top, _) = list_folder(&first.path, b"", 0, 100, &Access::default()).expect("the top");
     assert!(top.len() == 1 && top[0].entry.is_none(), "a folder above the source is implied");
-    assert!(list_folder(&first.path, b"no/such", 0, 10).is_err());
+    assert!(list_folder(&first.path, b"no/such", 0, 10, &Access::default()).is_err());
     let mut changes = Vec::new();
-    diff(&first.path, &second.path, &mut |c| {
+    diff(&first.path, &second.path, &Access::default(), &mut |c| {
         changes.push(format!(
             "{} {}",
             c.kind.as_str(),

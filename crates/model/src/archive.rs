@@ -111,9 +111,10 @@ impl Compression {
         }
     }
 
-    /// The compression that a file name tells.
+    /// The compression that a file name tells, that of an encrypted archive too.
     #[must_use]
     pub fn of_file_name(name: &str) -> Option<Self> {
+        let name = name.strip_suffix(".gpg").unwrap_or(name);
         [Self::Gzip(5), Self::Zstd(3), Self::None].into_iter().find(|c| name.ends_with(c.suffix()))
     }
 }
@@ -208,6 +209,9 @@ pub struct Manifest {
     pub warnings: u64,
     /// The first hundred of them.
     pub notes: Vec<Note>,
+    /// How it is encrypted, if it is; then neither sources nor notes stand here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encryption: Option<Encryption>,
     /// The archive file.
     pub archive: ArchiveFile,
     /// The index file.
@@ -226,6 +230,17 @@ pub struct Changed {
     pub others: u64,
     /// Bytes of file contents, holes included.
     pub bytes: u64,
+}
+
+/// How an archive and its index are encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// `openpgp`.
+    pub format: String,
+    /// Fingerprints of the keys that it was encrypted to.
+    pub to: Vec<String>,
+    /// Whether a passphrase opens it.
+    pub passphrase: bool,
 }
 
 /// The archive file as the sidecar describes it.

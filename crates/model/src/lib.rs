@@ -14,7 +14,8 @@ mod schedule;
 mod trigger;
 
 pub use archive::{
-    ArchiveFile, ArchiveId, ArchiveRecord, Changed, Compression, IndexFile, Kind, MANIFEST_VERSION, Manifest, Note, NoteLevel,
+    ArchiveFile, ArchiveId, ArchiveRecord, Changed, Compression, Encryption, IndexFile, Kind, MANIFEST_VERSION, Manifest, Note,
+    NoteLevel,
 };
 pub use cron_expr::{CronError, CronExpr};
 pub use measure::{MeasureError, format_duration, format_size, parse_duration, parse_size};

@@ -1,6 +1,7 @@
 //! The program's state: a home (or none), its catalogue, the clock, and what is at work.
 
 use crate::live::Live;
+use crate::secrets::GivenKeys;
 use crate::{Clock, OperationError};
 use backup_catalogue::{Catalogue, CatalogueError, Lease};
 use backup_config::{Editor, File, Home, local_zone};
@@ -45,6 +46,7 @@ struct Inner {
     stop_wish: Notify,
     stop_now: AtomicBool,
     reload_wish: Notify,
+    given: RwLock<GivenKeys>,
     started: chrono::DateTime<chrono::Utc>,
 }
 
@@ -113,6 +115,7 @@ impl App {
             stop_wish: Notify::new(),
             stop_now: AtomicBool::new(false),
             reload_wish: Notify::new(),
+            given: RwLock::default(),
             started,
         }))
     }
@@ -129,6 +132,15 @@ impl App {
 
     pub(crate) fn editor(&self) -> Result<&Editor, OperationError> {
         self.0.editor.as_ref().ok_or_else(|| OperationError::Failed("this needs a home; name one with --home".into()))
+    }
+
+    /// Takes keys for the work of this process.
+    pub fn give_keys(&self, keys: GivenKeys) {
+        *self.0.given.write().unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
+    pub(crate) fn given_keys(&self) -> GivenKeys {
+        self.0.given.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The catalogue.

@@ -7,7 +7,7 @@ use crate::locks::ScheduleLock;
 use crate::request::new_uuid;
 use crate::work::Outcome;
 use crate::{App, OperationError};
-use backup_engine::{BackupPlan, BaseArchive, EngineError, Observer, Receipt, store};
+use backup_engine::{BackupPlan, BaseArchive, EngineError, Observer, Receipt};
 use backup_model::{
     ArchiveId, Kind, Manifest, Note, NoteLevel, Priority, Run, RunCounts, Schedule, format_duration, format_size,
 };
@@ -87,6 +87,7 @@ impl App {
         let asked: Option<Kind> = run.request.get("kind").and_then(|k| serde_json::from_value(k.clone()).ok());
         let choice = choose(schedule, &archives, asked, self.now());
         let last = archives.into_iter().next().map(|r| r.manifest);
+        let access = self.access(Some(schedule.name.as_str())).await?;
         let plan = BackupPlan {
             id: ArchiveId(new_uuid()),
             run: run.id,
@@ -95,15 +96,13 @@ impl App {
             roots: schedule.source.paths.iter().map(|p| home.root().join(p)).collect(),
             folder: home.backups().join(schedule.name.as_str()),
             kind: choice.kind.unwrap_or(Kind::Full),
-            base: choice.base.as_ref().map(|record| {
-                let archive = PathBuf::from(&record.path);
-                BaseArchive { index: store::index_path(&archive), archive }
-            }),
+            base: choice.base.as_ref().map(|r| BaseArchive { archive: PathBuf::from(&r.path), access: access.clone() }),
             full_because: choice.because.clone(),
             detect: schedule.kinds.detect,
             limits: schedule.limits.clone(),
             never: vec![home.backups()],
             compression: schedule.compression,
+            seal: self.seal_of(schedule).await?,
             planned: run.planned.map(|t| t.with_timezone(&zone).fixed_offset()),
             started: self.now().with_timezone(&zone).fixed_offset(),
             timezone: zone.name().to_owned(),

@@ -35,6 +35,14 @@ pub struct ScrubWish {
     pub seconds: Option<u64>,
 }
 
+/// What is said of a check that could not say anything.
+pub(crate) fn inconclusive(e: &EngineError) -> String {
+    match e {
+        EngineError::NoKey { .. } => format!("inconclusive: no key here: {e}"),
+        e => format!("inconclusive: {e}"),
+    }
+}
+
 /// A time after which nothing was done counts as due at once for the first time.
 fn is_due(last: Option<DateTime<Utc>>, every: Duration, now: DateTime<Utc>) -> bool {
     last.is_none_or(|last| now.signed_duration_since(last).to_std().is_ok_and(|age| age >= every))
@@ -93,6 +101,7 @@ impl App {
             scratch: scratch.clone(),
             percent: wish.percent,
             seed: run.id.0.as_u128() as u64,
+            access: self.access(Some(&run.name)).await?,
         };
         let observer = Arc::clone(live);
         let begun = Instant::now();
@@ -116,7 +125,7 @@ impl App {
             Err(OperationError::Engine(EngineError::Cancelled)) => return Err(OperationError::Engine(EngineError::Cancelled)),
             Err(OperationError::Engine(e @ (EngineError::TargetFull { .. } | EngineError::NoKey { .. }))) => {
                 // It says nothing of the archive.
-                let text = format!("inconclusive: {e}");
+                let text = inconclusive(e);
                 self.catalogue().set_drill_inconclusive(name, self.now(), &text).await?;
                 return Err(OperationError::Failed(text));
             }
@@ -171,7 +180,7 @@ impl App {
         let begun = Instant::now();
         let (mut read, mut count) = (0, 0);
         let mut damaged = Vec::new();
-        let mut inconclusive = 0u64;
+        let mut keyless = 0u64;
         for record in &chosen {
             if wish.seconds.is_some_and(|limit| begun.elapsed().as_secs() >= limit) {
                 break;
@@ -186,8 +195,8 @@ impl App {
                     return Err(OperationError::Engine(EngineError::Cancelled));
                 }
                 Err(OperationError::Engine(e @ EngineError::NoKey { .. })) => {
-                    inconclusive += 1;
-                    live.note(Note { level: NoteLevel::Info, path: record.path.clone(), text: format!("inconclusive: {e}") });
+                    keyless += 1;
+                    live.note(Note { level: NoteLevel::Info, path: record.path.clone(), text: inconclusive(&e) });
                 }
                 Err(e) => {
                     let text = format!("{} is damaged: {e}", record.path);
@@ -205,7 +214,7 @@ impl App {
             format_size(read),
             format_size(all),
             if left > 0 { format!("; {left} are left for the next time") } else { String::new() },
-            if inconclusive > 0 { format!("; {inconclusive} could not be read for want of a key") } else { String::new() }
+            if keyless > 0 { format!("; {keyless} could not be read for want of a key") } else { String::new() }
         );
         live.note(Note { level: NoteLevel::Info, path: ".".into(), text });
         match damaged.first() {
@@ -234,8 +243,9 @@ impl App {
             }
         }
         let path = PathBuf::from(&record.path);
+        let access = self.access(Some(record.manifest.schedule.as_str())).await?;
         let quiet = Quiet(Arc::clone(live));
-        let done = blocking(move || backup_engine::verify(&path, VerifyDepth::Deep, &quiet)).await;
+        let done = blocking(move || backup_engine::verify(&path, VerifyDepth::Deep, &access, &quiet)).await;
         let says = !matches!(done, Err(OperationError::Engine(EngineError::Cancelled | EngineError::NoKey { .. })));
         if says {
             self.catalogue().set_verified(record.manifest.id, self.now(), true, done.is_ok()).await?;

@@ -125,6 +125,7 @@ mod tests {
             changed: None,
             warnings: 0,
             notes: Vec::new(),
+            encryption: None,
             archive: ArchiveFile { name: format!("archive {n}"), ..ArchiveFile::default() },
             index: None,
             extra: serde_json::Map::new(),

@@ -17,6 +17,7 @@ mod reconcile;
 mod request;
 mod resolve;
 mod runner;
+mod secrets;
 mod status;
 mod upkeep;
 mod work;
@@ -31,6 +32,7 @@ pub use locks::{HomeLock, PidLock, lock_holder};
 pub use prune::PrunePlan;
 pub use request::{Report, RestoreWish, VerifyWish};
 pub use resolve::{Resolved, split_version};
+pub use secrets::{GivenKeys, secret_file};
 pub use status::{ConfigStatus, NextRun, Status};
 pub use upkeep::Found;
 
@@ -38,7 +40,8 @@ pub use backup_catalogue as catalogue;
 pub use backup_config::Home;
 pub use backup_engine::archive::{Entry, EntryKind};
 pub use backup_engine::{
-    Change, EngineError, FoundVersion, Listed, Needle, Selection, Silent, as_tar, cat, diff, list_folder, raise_open_files,
+    Access, Change, EngineError, FoundVersion, KeyFiles, Keys, Listed, Needle, Recipients, Selection, Silent, as_tar, cat,
+    describe_key, diff, list_folder, new_key, open_archive, raise_open_files,
 };
 
 /// The program's version, as sidecars and `--version` show it.

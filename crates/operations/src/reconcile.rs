@@ -4,7 +4,7 @@ use crate::locks::ScheduleLock;
 use crate::{App, HomeLock, OperationError};
 use backup_catalogue::{Finish, Lease};
 use backup_engine::store;
-use backup_model::{Name, Operation, RunCounts, RunStatus};
+use backup_model::{ArchiveId, Name, Operation, RunCounts, RunStatus};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -61,13 +61,13 @@ impl App {
             tracing::error!("{} of {} was interrupted (run {})", run.operation, run.name, run.id);
         }
         let deleting = if alone { self.catalogue().deleting().await? } else { Vec::new() };
+        let home = self.need_home()?;
         for (id, path) in deleting {
-            store::remove(Path::new(&path))?;
+            store::remove(Path::new(&path), id, Some(&home.state().join("indexes")))?;
             self.catalogue().forget_archive(id).await?;
             tracing::info!("removed {path}, as was begun before the interruption");
         }
         // A catalogue without archives beside folders with some is a new one: all are taken in.
-        let home = self.need_home()?;
         if alone && self.catalogue().archive_totals(None).await?.0 == 0 {
             for folder in std::fs::read_dir(home.backups()).into_iter().flatten().flatten() {
                 folders.extend(folder.file_name().into_string().ok());
@@ -76,6 +76,23 @@ impl App {
         for name in folders {
             let Ok(name) = Name::new(&name) else { continue };
             self.tidy_folder(&name).await?;
+        }
+        if alone {
+            self.sweep_indexes().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes clear indexes whose archives are not there.
+    async fn sweep_indexes(&self) -> Result<(), OperationError> {
+        for entry in std::fs::read_dir(self.need_home()?.state().join("indexes")).into_iter().flatten().flatten() {
+            let path = entry.path();
+            let id = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<ArchiveId>().ok());
+            let Some(id) = id else { continue };
+            let part = path.extension().is_some_and(|e| e == "part");
+            if part || self.catalogue().archive_by_prefix(&id.to_string()).await?.is_none() {
+                let _ = std::fs::remove_file(&path);
+            }
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use crate::{App, OperationError};
 use backup_config::Home;
-use backup_engine::store;
+use backup_engine::{Access, store};
 use backup_model::{Compression, Manifest, Name, unique_prefix_ok};
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
@@ -101,6 +101,16 @@ impl App {
             }
         }
         best.ok_or_else(none)
+    }
+
+    /// The same, with what opens it here.
+    ///
+    /// # Errors
+    /// As [`App::resolve`], or a key that was given cannot be read.
+    pub async fn resolve_open(&self, word: &str) -> Result<(PathBuf, Access), OperationError> {
+        let found = self.resolve(word).await?;
+        let access = self.access(found.manifest.as_ref().map(|m| m.schedule.as_str())).await?;
+        Ok((found.path, access))
     }
 
     fn resolve_file(&self, path: &Path) -> Result<Resolved, OperationError> {

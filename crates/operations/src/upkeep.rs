@@ -82,6 +82,18 @@ impl App {
             id: ArchiveId(new_uuid()),
             run: run.id,
             compression: schedule.map_or(own, |s| s.compression),
+            seal: match schedule {
+                Some(schedule) => self.seal_of(schedule).await?,
+                // In clear it would tell what was to be secret.
+                None if backup_engine::is_sealed(archive) => {
+                    return Err(OperationError::Conflict(format!(
+                        "{} is encrypted, and its schedule is gone: nothing says how to encrypt anew",
+                        archive.display()
+                    )));
+                }
+                None => None,
+            },
+            access: self.access(Some(&run.name)).await?,
             tool: format!("backupctl {}", crate::VERSION),
         };
         let zone = schedule.map_or(self.zone(), |s| s.timezone);
@@ -124,10 +136,17 @@ impl App {
         for name in names {
             let _lock = self.lock_schedule(&name)?;
             let folder = home.backups().join(&name);
+            let access = self.access(Some(&name)).await?;
+            let file = self.file();
+            let seal = match file.schedule(&name) {
+                Some(schedule) => self.seal_of(schedule).await?,
+                None => None,
+            };
             for archive in store::archive_files(&folder)? {
                 let observer = Arc::clone(live);
                 let path = archive.clone();
-                let done = blocking(move || backup_engine::rebuild(&path, &*observer)).await;
+                let (access, seal) = (access.clone(), seal.clone());
+                let done = blocking(move || backup_engine::rebuild(&path, &access, seal.as_ref(), &*observer)).await;
                 counts.files += 1;
                 match done {
                     Ok(Rebuilt { index: false, sidecar: false }) => {}
@@ -186,29 +205,26 @@ impl App {
         let mut all = Vec::new();
         for (schedule, mut archives) in by_schedule {
             archives.reverse();
-            let mut unread = Vec::new();
-            let mut indexes: Vec<PathBuf> = Vec::new();
-            archives.retain(|a| match self.readable_index(a) {
-                Ok(index) => {
-                    indexes.push(index);
-                    true
-                }
-                Err(why) => {
-                    unread.push((a.path.clone(), why));
-                    false
-                }
-            });
+            let access = self.access(Some(&schedule)).await?;
             let needle = Arc::clone(&needle);
-            let (versions, more) = blocking(move || backup_engine::find(&indexes, &needle, limit)).await?;
+            let looked = blocking(move || {
+                let mut unread = Vec::new();
+                let mut paths: Vec<PathBuf> = Vec::new();
+                archives.retain(|a| {
+                    let path = PathBuf::from(&a.path);
+                    match backup_engine::can_look(&path, &access) {
+                        Ok(()) => paths.push(path),
+                        Err(e) => unread.push((a.path.clone(), e.to_string())),
+                    }
+                    paths.last().is_some_and(|p| *p == Path::new(&a.path))
+                });
+                let (versions, more) = backup_engine::find(&paths, &needle, limit, &access)?;
+                Ok((archives, versions, more, unread))
+            });
+            let (archives, versions, more, unread) = looked.await?;
             all.push(Found { schedule, archives, versions, more, unread });
         }
         Ok(all)
-    }
-
-    /// The index of an archive that can be read here.
-    fn readable_index(&self, record: &ArchiveRecord) -> Result<PathBuf, String> {
-        let index = store::index_path(Path::new(&record.path));
-        if index.exists() { Ok(index) } else { Err("its index is missing; `backupctl rebuild` makes it again".into()) }
     }
 }
 

@@ -197,8 +197,10 @@ impl App {
     async fn work_restore(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
         let wish: RestoreWish =
             serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
+        let access = self.access(Some(&run.name)).await?;
         let plan = RestorePlan {
             archive: wish.archive,
+            access,
             target: wish.target,
             paths: wish.paths,
             overwrite: overwrite(&wish.overwrite)?,
@@ -243,7 +245,8 @@ impl App {
         let wish: VerifyWish = serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
         let depth = if wish.deep { VerifyDepth::Deep } else { VerifyDepth::Checksums };
         let observer = Arc::clone(live);
-        let seen = blocking(move || backup_engine::verify(&wish.archive, depth, &*observer)).await;
+        let access = self.access(Some(&run.name)).await?;
+        let seen = blocking(move || backup_engine::verify(&wish.archive, depth, &access, &*observer)).await;
         // What was stopped, or cannot be opened here, says nothing of the archive.
         let says = !matches!(seen, Err(OperationError::Engine(EngineError::Cancelled | EngineError::NoKey { .. })));
         if let Some(id) = run.archive
@@ -256,7 +259,12 @@ impl App {
         {
             self.alert(AlertKind::Damaged, &run.name, run.id, e.to_string()).await;
         }
-        let seen = seen?;
+        let seen = match seen {
+            Err(OperationError::Engine(e @ EngineError::NoKey { .. })) => {
+                return Err(OperationError::Failed(crate::checks::inconclusive(&e)));
+            }
+            seen => seen?,
+        };
         let counts = RunCounts { files: seen.files, bytes: seen.bytes, ..RunCounts::default() };
         let warning = (!seen.sidecar).then(|| "readable to its end, but there is no sidecar to compare with".to_owned());
         Ok(Outcome { counts, warning, made: None })

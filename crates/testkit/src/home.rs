@@ -31,6 +31,12 @@ impl Ran {
         self
     }
 
+    /// All that it printed, where it does not matter to whom.
+    #[must_use]
+    pub fn all(&self) -> String {
+        format!("{}{}", self.out, self.err)
+    }
+
     /// Requires words on stderr.
     #[track_caller]
     pub fn says(self, words: &str) -> Self {

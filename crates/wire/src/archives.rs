@@ -96,7 +96,7 @@ impl From<&ArchiveRecord> for ArchiveView {
             content: m.content.clone(),
             form: m.form.clone(),
             compression: m.archive.compression.clone(),
-            encrypted: false,
+            encrypted: m.encryption.is_some(),
             status: m.status.clone(),
             started: m.started,
             ended: m.ended,

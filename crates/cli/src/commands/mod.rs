@@ -4,6 +4,7 @@ mod archives;
 mod checks;
 mod daemon;
 mod history;
+mod keys;
 mod restore;
 mod runs;
 mod schedules;
@@ -64,7 +65,8 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
         Command::Logs { follow, lines } => daemon::logs(&c, follow, lines).await,
         Command::Run { names, kind, no_wait } => runs::run(&c, &names, kind.as_deref(), no_wait).await,
         Command::Cancel { run } => runs::cancel(&c, &run).await,
-        Command::Verify { archive, all, deep } => runs::verify(&c, archive.as_deref(), all, deep).await,
+        Command::Verify { archive, all, deep, keys } => runs::verify(&c, archive.as_deref(), all, deep, &keys).await,
+        Command::Key { command } => keys::key(&c, command),
         Command::Report => runs::report(&c).await,
         Command::Restore(what) => restore::restore(&c, what).await,
         Command::Backups { name } => archives::backups(&c, name.as_deref()).await,

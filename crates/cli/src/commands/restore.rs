@@ -1,12 +1,13 @@
 //! Restoring: always in this process, with the caller's rights; the report goes to the home.
 
 use super::Context;
-use crate::args::{OverwriteArg, RestoreArgs};
+use crate::args::{KeyArgs, OverwriteArg, RestoreArgs};
 use crate::connect;
 use crate::failure::Failure;
 use crate::output::{self, line};
 use crate::progress::{code, tell, wait};
 use backup_client::Client;
+use backup_operations::{GivenKeys, secret_file};
 use backup_wire::{ReportRequest, RestoreRequest, RunEvent, RunView};
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -15,6 +16,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Stdio;
+
+/// The keys that somebody named on the command line.
+pub(super) fn given(args: &KeyArgs) -> Result<GivenKeys, Failure> {
+    let mut keys = GivenKeys { keys: args.key.clone(), ..GivenKeys::default() };
+    for file in &args.passphrase_file {
+        keys.passphrases.push(secret_file(file)?);
+    }
+    if let Some(file) = &args.key_passphrase_file {
+        keys.key_passphrase = Some(secret_file(file)?);
+    }
+    Ok(keys)
+}
 
 /// The number of a user or group, given by name or number.
 fn number(text: &str, of: impl Fn(&str) -> Option<u32>) -> Result<u32, Failure> {
@@ -44,7 +57,8 @@ async fn stream(c: &Context, what: &RestoreArgs) -> Result<u8, Failure> {
     let home = c.find_home()?;
     let connection = connect::detached(home.check().is_ok().then_some(home)).await?;
     let Some(app) = connection.app.clone() else { return Err(Failure::new(1, "there is nothing to read archives with")) };
-    let archive = app.resolve(&super::absolute_word(&what.archive)?).await?.path;
+    app.give_keys(given(&what.keys)?);
+    let (archive, access) = app.resolve_open(&super::absolute_word(&what.archive)?).await?;
     let bytes = |path: &Path| {
         let bytes = path.as_os_str().as_bytes();
         let start = bytes.iter().position(|b| *b != b'/').unwrap_or(bytes.len());
@@ -57,10 +71,10 @@ async fn stream(c: &Context, what: &RestoreArgs) -> Result<u8, Failure> {
     let done = tokio::task::spawn_blocking(move || {
         let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
         match one {
-            Some(path) => backup_operations::cat(&archive, &path, &mut out, &backup_operations::Silent),
+            Some(path) => backup_operations::cat(&archive, &path, &access, &mut out, &backup_operations::Silent),
             None => {
                 let wanted = backup_operations::Selection::new(&paths, &patterns)?;
-                backup_operations::as_tar(&archive, &wanted, strip, &mut out, &backup_operations::Silent)
+                backup_operations::as_tar(&archive, &wanted, strip, &access, &mut out, &backup_operations::Silent)
             }
         }
     });
@@ -82,6 +96,9 @@ pub(super) async fn restore(c: &Context, what: RestoreArgs) -> Result<u8, Failur
     };
     let home = c.find_home()?;
     let connection = connect::detached(home.check().is_ok().then_some(home)).await?;
+    if let Some(app) = &connection.app {
+        app.give_keys(given(&what.keys)?);
+    }
     // Without --to the files go to where they came from.
     let target = std::path::absolute(what.to.as_deref().unwrap_or(Path::new("/")))?;
     let mut wish = RestoreRequest {

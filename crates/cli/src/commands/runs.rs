@@ -1,6 +1,7 @@
 //! Work now: run, verify, cancel.
 
 use super::Context;
+use crate::args::KeyArgs;
 use crate::connect;
 use crate::failure::Failure;
 use crate::output::{self, line};
@@ -72,7 +73,7 @@ pub(super) async fn cancel(c: &Context, run: &str) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub(super) async fn verify(c: &Context, archive: Option<&str>, all: bool, deep: bool) -> Result<u8, Failure> {
+pub(super) async fn verify(c: &Context, archive: Option<&str>, all: bool, deep: bool, keys: &KeyArgs) -> Result<u8, Failure> {
     let is_path = archive.is_some_and(|a| a.contains('/') || backup_model::Compression::of_file_name(a).is_some());
     let connection = if is_path {
         // A file is read with the caller's own rights.
@@ -81,6 +82,14 @@ pub(super) async fn verify(c: &Context, archive: Option<&str>, all: bool, deep: 
     } else {
         c.connect().await?
     };
+    let given = super::restore::given(keys)?;
+    match &connection.app {
+        Some(app) => app.give_keys(given),
+        None if !keys.is_empty() => {
+            return Err(Failure::new(2, "keys are given to the verification of a file: name the archive by its path"));
+        }
+        None => {}
+    }
     let wish = VerifyRequest { archive: archive.map(str::to_owned), all, deep };
     let began = connection.app.as_ref().map(backup_operations::App::now);
     let page: Page<RunView> = connection.client.post("/api/v1/verifications", &wish).await?;

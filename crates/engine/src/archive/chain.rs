@@ -3,8 +3,10 @@
 use super::IndexReader;
 use super::members::{Decoder, MemberReader};
 use super::reader::{TarEntry, TarReader};
+use super::stream::PlainStream;
 use crate::error::EngineError;
-use crate::store::{index_path, read_manifest};
+use crate::seal::{Access, is_sealed};
+use crate::store::read_manifest;
 use backup_model::{ArchiveId, Manifest};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -18,23 +20,28 @@ pub(crate) enum PlaceReader {
     Forward(Box<ForwardReader>),
 }
 
-/// Unpacks a stream from its begin to where something is needed.
+/// Reads a stream from its begin to where something is needed: an archive without an index is unpacked, an
+/// encrypted one decrypted.
 pub(crate) struct ForwardReader {
     path: PathBuf,
-    stream: BufReader<Decoder<BufReader<File>>>,
+    access: Access,
+    stream: PlainStream,
     at: u64,
 }
 
 impl ForwardReader {
-    fn open(path: &Path) -> io::Result<Self> {
-        let stream = BufReader::with_capacity(256 * 1024, Decoder::new(File::open(path)?)?);
-        Ok(Self { path: path.to_owned(), stream, at: 0 })
+    fn open(path: &Path, access: &Access) -> Result<Self, EngineError> {
+        let file = File::open(path).map_err(EngineError::io("open the archive", path))?;
+        let input = access.open(path, file)?;
+        let decoder = Decoder::new(input).map_err(read_error(path))?;
+        let stream = BufReader::with_capacity(256 * 1024, decoder);
+        Ok(Self { path: path.to_owned(), access: access.clone(), stream, at: 0 })
     }
 
     fn seek(&mut self, offset: u64) -> io::Result<()> {
         if offset < self.at {
-            let path = std::mem::take(&mut self.path);
-            *self = Self::open(&path)?;
+            let opened = Self::open(&self.path, &self.access).map_err(|e| io::Error::other(e.to_string()));
+            *self = opened?;
         }
         while self.at < offset {
             let n = self.stream.fill_buf()?.len().min((offset - self.at) as usize);
@@ -53,13 +60,15 @@ impl ForwardReader {
 }
 
 impl PlaceReader {
-    fn open(path: &Path) -> Result<Self, EngineError> {
-        match IndexReader::open(&index_path(path)) {
-            Ok(index) => MemberReader::open(path, index.compression, &index.members).map(|r| Self::Members(Box::new(r))),
-            // Its index is lost or damaged: slower, but nothing else.
-            Err(_) => {
-                ForwardReader::open(path).map(|r| Self::Forward(Box::new(r))).map_err(EngineError::io("open the archive", path))
+    fn open(path: &Path, manifest: Option<&Manifest>, access: &Access) -> Result<Self, EngineError> {
+        // Nothing of an encrypted archive is used before all of it was checked.
+        access.check(path, manifest)?;
+        match access.index(path, manifest) {
+            Ok(Some(index)) if !is_sealed(path) => {
+                MemberReader::open(path, index.compression, &index.members).map(|r| Self::Members(Box::new(r)))
             }
+            // Its index is lost or damaged: slower, but nothing else.
+            _ => ForwardReader::open(path, access).map(|r| Self::Forward(Box::new(r))),
         }
     }
 
@@ -109,18 +118,19 @@ pub(crate) type Described = (Arc<Path>, Option<Manifest>);
 pub(crate) struct Chain {
     /// By number: 0 is the archive itself.
     links: Vec<Link>,
+    access: Access,
 }
 
 impl Chain {
     /// The chain of an archive by its index.
-    pub(crate) fn new(archive: &Path, index: &IndexReader) -> Self {
+    pub(crate) fn new(archive: &Path, index: &IndexReader, access: &Access) -> Self {
         let own = Link { path: archive.into(), id: None, reader: None };
         let beneath = index.lineage.archives.iter().map(|beneath| Link {
             path: archive.with_file_name(&beneath.name).into(),
             id: Some(beneath.id),
             reader: None,
         });
-        Self { links: std::iter::once(own).chain(beneath).collect() }
+        Self { links: std::iter::once(own).chain(beneath).collect(), access: access.clone() }
     }
 
     /// The path of an archive by its number.
@@ -144,8 +154,9 @@ impl Chain {
         let last = self.links.len() - 1;
         let link = &mut self.links[(number as usize).min(last)];
         if link.reader.is_none() {
-            check_id(link, read_manifest(&link.path).ok().flatten().as_ref())?;
-            link.reader = Some(PlaceReader::open(&link.path)?);
+            let manifest = read_manifest(&link.path).ok().flatten();
+            check_id(link, manifest.as_ref())?;
+            link.reader = Some(PlaceReader::open(&link.path, manifest.as_ref(), &self.access)?);
         }
         match &mut link.reader {
             Some(reader) => Ok((reader, &link.path)),

@@ -109,7 +109,7 @@ impl MemberMap {
     }
 
     /// The same without a look at the file: of one that was cut, what is there can be read.
-    fn unchecked(path: &Path, sizes: &[u32]) -> Result<Self, EngineError> {
+    pub(crate) fn unchecked(path: &Path, sizes: &[u32]) -> Result<Self, EngineError> {
         let mut starts = Vec::with_capacity(sizes.len() + 1);
         let mut end = 0;
         starts.push(end);
@@ -122,6 +122,11 @@ impl MemberMap {
             starts.push(end);
         }
         Ok(Self { starts })
+    }
+
+    /// Bytes of each member.
+    pub(crate) fn sizes(&self) -> Vec<u32> {
+        self.starts.windows(2).map(|w| (w[1] - w[0]) as u32).collect()
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -245,11 +250,9 @@ impl<R: BufRead> BufRead for Counted<R> {
 }
 
 /// Finds where the members of an archive lie by unpacking it.
-pub(crate) fn scan_members(path: &Path) -> Result<(Compression, Members), EngineError> {
+pub(crate) fn scan_members(path: &Path, input: impl Read) -> Result<(Compression, Members), EngineError> {
     let failed = super::read_error(path);
-    let file = File::open(path).map_err(EngineError::io("open the archive", path))?;
-    let length = file.metadata().map_err(EngineError::io("look at", path))?.len();
-    let mut input = Counted { input: BufReader::with_capacity(256 * 1024, file), at: 0 };
+    let mut input = Counted { input: BufReader::with_capacity(256 * 1024, input), at: 0 };
     let start = input.fill_buf().map_err(&failed)?;
     let compression = if start.starts_with(GZIP) {
         Compression::Gzip(5)
@@ -260,7 +263,7 @@ pub(crate) fn scan_members(path: &Path) -> Result<(Compression, Members), Engine
     };
     let mut members = Members { sizes: Vec::new(), tar_size: 0 };
     let mut last = MEMBER_SIZE as u64;
-    while input.at < length {
+    while !input.fill_buf().map_err(&failed)?.is_empty() {
         let start = input.at;
         if last != MEMBER_SIZE as u64 {
             return Err(EngineError::damaged(path, "it does not consist of members of 1 MiB: this program did not write it"));

@@ -19,6 +19,6 @@ pub(crate) use members::scan_members;
 pub(crate) use pax::{EntryHeader, Segment, encode_comment, encode_entry, padding};
 pub use reader::scan_tar;
 pub(crate) use reader::{TarEntry, TarReader};
-pub(crate) use stream::Stream;
+pub(crate) use stream::{Stream, Watched, Watching};
 pub(crate) use sums::{Sums, sums_of};
-pub(crate) use writer::ArchiveWriter;
+pub(crate) use writer::{ArchiveWriter, write_encrypted};

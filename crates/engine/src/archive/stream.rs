@@ -5,18 +5,39 @@ use super::IndexReader;
 use super::members::{Decoder, MemberMap, Unpacker, damaged_member};
 use super::sums::{Summing, Sums};
 use crate::error::EngineError;
-use crate::parallel::{Buffer, Pool, Results, cores, ordered, spawn};
+use crate::parallel::{Buffer, Pool, Results, cores, lock, ordered, spawn};
+use crate::seal::{Access, is_sealed};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// An input on its way to a decoder.
+/// A file that is hashed while it is read, by whatever reads it.
 pub(crate) struct Watched {
     file: File,
     pool: Pool,
-    sums: Summing,
+    sums: Arc<Mutex<Option<Summing>>>,
+}
+
+/// Where the checksums of a watched file come from when it was read.
+pub(crate) struct Watching(Arc<Mutex<Option<Summing>>>);
+
+impl Watched {
+    pub(crate) fn new(file: File, md5: bool, pool: Pool) -> io::Result<(Self, Watching)> {
+        let sums = Arc::new(Mutex::new(Some(Summing::new(md5, pool.clone())?)));
+        Ok((Self { file, pool, sums: Arc::clone(&sums) }, Watching(sums)))
+    }
+}
+
+impl Watching {
+    /// The checksums of what was read.
+    pub(crate) fn finish(&self) -> io::Result<Sums> {
+        match lock(&self.0).take() {
+            Some(sums) => sums.finish(),
+            None => Err(io::Error::other("the checksums were asked for twice")),
+        }
+    }
 }
 
 impl Read for Watched {
@@ -26,7 +47,9 @@ impl Read for Watched {
         buffer.used = self.file.read(&mut buffer.room(want)[..want])?;
         let n = buffer.used;
         out[..n].copy_from_slice(buffer.bytes());
-        self.sums.add(Arc::new(buffer));
+        if let Some(sums) = &mut *lock(&self.sums) {
+            sums.add(Arc::new(buffer));
+        }
         Ok(n)
     }
 }
@@ -40,36 +63,36 @@ pub(crate) struct Parallel {
     at: usize,
 }
 
+/// A stream that is unpacked from its begin.
+pub(crate) type PlainStream = BufReader<Decoder<BufReader<Box<dyn Read + Send>>>>;
+
 /// The tar stream of an archive.
 pub(crate) enum Stream {
     /// With an index.
     Parallel(Box<Parallel>),
     /// Without.
-    Plain(Box<BufReader<Decoder<BufReader<Watched>>>>),
+    Plain(Box<PlainStream>, Watching),
 }
 
 impl Stream {
-    /// Opens an archive from its begin.
-    pub(crate) fn open(path: &Path, index: Option<&IndexReader>, md5: bool) -> Result<Self, EngineError> {
-        let file = File::open(path).map_err(EngineError::io("open the archive", path))?;
-        match index {
-            Some(index) => {
-                let map = MemberMap::new(path, &file, &index.members)?;
-                let start = || -> io::Result<Parallel> {
-                    let unpackers = (0..cores()).map(|_| Unpacker::new(index.compression)).collect::<io::Result<Vec<_>>>()?;
-                    parallel(file, map, unpackers, md5)
-                };
-                Ok(Self::Parallel(Box::new(start().map_err(EngineError::io("start reading", path))?)))
-            }
-            None => {
-                let start = || -> io::Result<_> {
-                    let pool = Pool::default();
-                    let sums = Summing::new(md5, pool.clone())?;
-                    Ok(BufReader::with_capacity(256 * 1024, Decoder::new(Watched { file, pool, sums })?))
-                };
-                Ok(Self::Plain(Box::new(start().map_err(EngineError::io("read", path))?)))
-            }
-        }
+    /// Opens an archive from its begin. One that is encrypted must have been checked before
+    /// ([`Access::check`]), unless nothing of what is read is used before the stream has ended well.
+    pub(crate) fn open(path: &Path, index: Option<&IndexReader>, md5: bool, access: &Access) -> Result<Self, EngineError> {
+        let Some(index) = index else {
+            let (input, watching) = access.watched(path, md5)?;
+            let start = || -> io::Result<_> { Ok(BufReader::with_capacity(256 * 1024, Decoder::new(input)?)) };
+            return Ok(Self::Plain(Box::new(start().map_err(super::read_error(path))?), watching));
+        };
+        let unpackers = || (0..cores()).map(|_| Unpacker::new(index.compression)).collect::<io::Result<Vec<_>>>();
+        let unpackers = unpackers().map_err(EngineError::io("start reading", path))?;
+        let members = if is_sealed(path) {
+            let (input, watching) = access.watched(path, md5)?;
+            Members::Sealed { input, watching, sizes: MemberMap::unchecked(path, &index.members)?.sizes() }
+        } else {
+            let file = File::open(path).map_err(EngineError::io("open the archive", path))?;
+            Members::Clear { map: MemberMap::new(path, &file, &index.members)?, file, md5 }
+        };
+        Ok(Self::Parallel(Box::new(parallel(members, unpackers).map_err(EngineError::io("start reading", path))?)))
     }
 
     /// Reads what is left of the file and answers its checksums.
@@ -79,16 +102,53 @@ impl Stream {
                 drop(parallel.results);
                 parallel.reader.join().map_err(|_| io::Error::other("the reader stopped early"))?
             }
-            Self::Plain(decoder) => {
+            Self::Plain(decoder, watching) => {
                 let mut rest = decoder.into_inner().into_input();
                 io::copy(&mut rest, &mut io::sink())?;
-                rest.sums.finish()
+                watching.finish()
             }
         }
     }
 }
 
-fn parallel(file: File, map: MemberMap, unpackers: Vec<Unpacker>, md5: bool) -> io::Result<Parallel> {
+/// Where members come from.
+enum Members {
+    Clear { file: File, map: MemberMap, md5: bool },
+    Sealed { input: Box<dyn Read + Send>, watching: Watching, sizes: Vec<u32> },
+}
+
+/// Gives each member to `give`, as it lies in the archive, and answers the checksums of the file.
+fn read_members(members: Members, pool: &Pool, mut give: impl FnMut(usize, Arc<Buffer>)) -> io::Result<Sums> {
+    match members {
+        Members::Clear { file, map, md5 } => {
+            let mut sums = Summing::new(md5, pool.clone())?;
+            for member in 0..map.count() {
+                let mut packed = pool.take();
+                map.read(&file, member, &mut packed)?;
+                let packed = Arc::new(packed);
+                give(member, Arc::clone(&packed));
+                sums.add(packed);
+            }
+            sums.finish()
+        }
+        Members::Sealed { mut input, watching, sizes } => {
+            for (member, size) in sizes.into_iter().enumerate() {
+                let mut packed = pool.take();
+                packed.used = size as usize;
+                let used = packed.used;
+                input.read_exact(&mut packed.room(used)[..used])?;
+                give(member, Arc::new(packed));
+            }
+            // To the end of the message, where its own checksum is.
+            if io::copy(&mut input, &mut io::sink())? > 0 {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "it is longer than its index says"));
+            }
+            watching.finish()
+        }
+    }
+}
+
+fn parallel(members: Members, unpackers: Vec<Unpacker>) -> io::Result<Parallel> {
     let (packed_pool, pool) = (Pool::default(), Pool::default());
     let depth = 2 * unpackers.len();
     let workers = unpackers.into_iter().map(|mut unpacker| {
@@ -102,17 +162,9 @@ fn parallel(file: File, map: MemberMap, unpackers: Vec<Unpacker>, md5: bool) -> 
     });
     let (feed, results) = ordered("unpack", depth, workers.collect())?;
     let reader = spawn("read", move || {
-        let mut sums = Summing::new(md5, packed_pool.clone())?;
         let mut wanted = true;
-        for member in 0..map.count() {
-            let mut packed = packed_pool.take();
-            map.read(&file, member, &mut packed)?;
-            let packed = Arc::new(packed);
-            // Who needs no more of the contents needs the checksums all the same.
-            wanted = wanted && feed.send((member, Arc::clone(&packed)));
-            sums.add(packed);
-        }
-        sums.finish()
+        // Who needs no more of the contents needs the checksums all the same.
+        read_members(members, &packed_pool, |member, packed| wanted = wanted && feed.send((member, packed)))
     })?;
     Ok(Parallel { results, reader, pool, current: Buffer::default(), at: 0 })
 }
@@ -143,14 +195,14 @@ impl BufRead for Stream {
                 p.fill()?;
                 Ok(&p.current.bytes()[p.at..])
             }
-            Self::Plain(d) => d.fill_buf(),
+            Self::Plain(d, _) => d.fill_buf(),
         }
     }
 
     fn consume(&mut self, n: usize) {
         match self {
             Self::Parallel(p) => p.at += n,
-            Self::Plain(d) => d.consume(n),
+            Self::Plain(d, _) => d.consume(n),
         }
     }
 }

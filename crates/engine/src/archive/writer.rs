@@ -5,9 +5,10 @@ use super::members::{MEMBER_SIZE, Packer};
 use super::sums::{Summing, Sums};
 use crate::error::EngineError;
 use crate::parallel::{Buffer, Feed, Pool, Results, cores, ordered, spawn};
+use crate::seal::{Gather, Recipients, seal};
 use backup_model::Compression;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -36,7 +37,12 @@ pub(crate) struct ArchiveWriter {
 
 impl ArchiveWriter {
     /// Begins an archive in an empty file; `path` is for messages.
-    pub(crate) fn new(file: File, path: &Path, compression: Compression) -> Result<Self, EngineError> {
+    pub(crate) fn new(
+        file: File,
+        path: &Path,
+        compression: Compression,
+        recipients: Option<&Recipients>,
+    ) -> Result<Self, EngineError> {
         let (pool, packed_pool) = (Pool::default(), Pool::default());
         let stored = Arc::new(AtomicU64::new(0));
         let start = || -> io::Result<_> {
@@ -54,7 +60,11 @@ impl ArchiveWriter {
             let depth = 2 * workers.len();
             let (feed, results) = ordered("compress", depth, workers)?;
             let counter = Arc::clone(&stored);
-            let writer = spawn("write", move || write_members(file, &results, packed_pool, &counter))?;
+            let recipients = recipients.cloned();
+            let writer = spawn("write", move || match recipients {
+                None => write_members(file, &results, packed_pool, &counter),
+                Some(recipients) => write_sealed(file, &results, packed_pool, &counter, &recipients),
+            })?;
             Ok((feed, writer))
         };
         let (feed, writer) = start().map_err(EngineError::io("start compressing for", path))?;
@@ -163,4 +173,63 @@ fn write_members(mut file: File, results: &Results<Packed>, pool: Pool, stored: 
         sums.add(Arc::new(packed));
     }
     Ok(Written { file, tar_size: 0, members, sums: sums.finish()? })
+}
+
+/// Packed members as one stream of bytes; their sizes are noted on the way.
+struct Packing<'a> {
+    results: &'a Results<Packed>,
+    pool: Pool,
+    members: Vec<u32>,
+    current: Buffer,
+    at: usize,
+}
+
+impl Read for Packing<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.current.used {
+            let Some(next) = self.results.next()? else { return Ok(0) };
+            let next = next?;
+            self.members.push(u32::try_from(next.used).map_err(io::Error::other)?);
+            self.pool.give(std::mem::replace(&mut self.current, next));
+            self.at = 0;
+        }
+        let n = out.len().min(self.current.used - self.at);
+        out[..n].copy_from_slice(&self.current.bytes()[self.at..self.at + n]);
+        self.at += n;
+        Ok(n)
+    }
+}
+
+fn write_sealed(
+    mut file: File,
+    results: &Results<Packed>,
+    pool: Pool,
+    stored: &AtomicU64,
+    recipients: &Recipients,
+) -> io::Result<Written> {
+    let mut packing = Packing { results, pool: pool.clone(), members: Vec::new(), current: Buffer::default(), at: 0 };
+    let sums = write_encrypted(&mut file, recipients, &mut packing, pool, |n| {
+        stored.fetch_add(n as u64, Ordering::Relaxed);
+    })?;
+    Ok(Written { file, tar_size: 0, members: packing.members, sums })
+}
+
+/// Encrypts a stream into a file and answers the checksums of what was written.
+pub(crate) fn write_encrypted(
+    file: &mut File,
+    recipients: &Recipients,
+    from: impl Read,
+    pool: Pool,
+    mut heard: impl FnMut(usize),
+) -> io::Result<Sums> {
+    let mut sums = Summing::new(true, pool.clone())?;
+    let mut gather = Gather::new(pool, |piece: Buffer| {
+        file.write_all(piece.bytes())?;
+        heard(piece.used);
+        sums.add(Arc::new(piece));
+        Ok(())
+    });
+    seal(recipients, from, &mut gather)?;
+    gather.finish()?;
+    sums.finish()
 }

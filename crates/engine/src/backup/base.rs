@@ -3,13 +3,15 @@
 use super::BackupPlan;
 use crate::archive::{ArchiveRef, Entry, EntryKind, IndexReader, Lineage, compare_paths, sums_of};
 use crate::error::EngineError;
+use crate::seal::Access;
 use crate::source::Found;
-use crate::store::read_manifest;
+use crate::store::{index_path, read_manifest};
 use crate::sys;
 use backup_model::{ArchiveId, Detect, FileSource, Manifest};
 use nix::libc;
 use std::cmp::Ordering;
 use std::fs::File;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -19,8 +21,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 pub struct BaseArchive {
     /// The archive.
     pub archive: PathBuf,
-    /// Its index, readable.
-    pub index: PathBuf,
+    /// What opens its index.
+    pub access: Access,
 }
 
 /// A base that was found fit.
@@ -76,13 +78,28 @@ pub(super) fn open(base: &BaseArchive, plan: &BackupPlan) -> Result<Base, String
         return Err("the last archive lies in another folder".into());
     }
     let manifest = there(&base.archive)?;
-    let file = File::open(&base.index).map_err(|e| format!("the index of {} cannot be read: {e}", manifest.archive.name))?;
     let expected = manifest.index.as_ref().ok_or_else(|| format!("{} has no index", manifest.archive.name))?;
-    let sums = sums_of(&file, false, &mut |_| Ok(())).map_err(|e| format!("its index cannot be read: {e}"))?;
-    if sums.sha256 != expected.sha256 {
-        return Err(format!("the index of {} is damaged", manifest.archive.name));
+    // The sidecar of an encrypted archive knows the sum of the encrypted index only; a clear copy has the sums
+    // of its blocks.
+    if manifest.encryption.is_none() {
+        let path = index_path(&base.archive);
+        let cannot = |e: io::Error| format!("the index of {} cannot be read: {e}", manifest.archive.name);
+        let sums = File::open(&path).and_then(|file| sums_of(&file, false, &mut |_| Ok(()))).map_err(cannot)?;
+        if sums.sha256 != expected.sha256 {
+            return Err(format!("the index of {} is damaged", manifest.archive.name));
+        }
     }
-    let index = IndexReader::from_file(file, &base.index).map_err(|e| e.to_string())?;
+    let index = match base.access.index(&base.archive, Some(&manifest)) {
+        Ok(Some(index)) => index,
+        Ok(None) => return Err(format!("the index of {} is missing", manifest.archive.name)),
+        Err(EngineError::NoKey { .. }) => {
+            return Err(format!(
+                "there is neither a clear copy of the index of {} here nor a key that opens it",
+                manifest.archive.name
+            ));
+        }
+        Err(e) => return Err(e.to_string()),
+    };
     if index.lineage.fingerprint == [0; 16] {
         return Err("the last archive does not say what was to be copied (an older version made it)".into());
     }

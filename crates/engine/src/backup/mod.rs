@@ -8,17 +8,19 @@ mod prepare;
 
 pub use base::BaseArchive;
 
-use crate::archive::{ArchiveWriter, IndexWriter, Lineage, encode_comment};
+use crate::archive::{ArchiveWriter, IndexWriter, Lineage, encode_comment, write_encrypted};
 use crate::error::EngineError;
 use crate::observer::{Observer, note};
 use crate::parallel::{Pool, lock};
+use crate::seal::{Recipients, SEALED_SUFFIX, local_index};
 use crate::source::{Accept, Found, Visit, Walk};
 use crate::store::{Parts, file_name, hex, index_path, sidecar_path, write_manifest};
+use crate::sys::scratch_file;
 use crate::throttle::Throttle;
 use assemble::Assembly;
 use backup_model::{
-    ArchiveFile, ArchiveId, Compression, Detect, FileSource, IndexFile, Kind, MANIFEST_VERSION, Manifest, Name, Note, NoteLevel,
-    RateLimit, RunId,
+    ArchiveFile, ArchiveId, Compression, Detect, Encryption, FileSource, IndexFile, Kind, MANIFEST_VERSION, Manifest, Name, Note,
+    NoteLevel, RateLimit, RunId,
 };
 use base::{Base, BaseEntries};
 use chrono::{DateTime, FixedOffset};
@@ -26,8 +28,9 @@ use feed::{Feeder, readers};
 use nix::libc;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -61,6 +64,8 @@ pub struct BackupPlan {
     pub never: Vec<PathBuf>,
     /// How to compress.
     pub compression: Compression,
+    /// How to encrypt.
+    pub seal: Option<Seal>,
     /// When the clock meant it to start.
     pub planned: Option<DateTime<FixedOffset>>,
     /// Now, in the schedule's zone.
@@ -73,6 +78,28 @@ pub struct BackupPlan {
     pub tool: String,
     /// Files and bytes of the last backup, for progress; `None` lets them be counted beside the work.
     pub expected: Option<(u64, u64)>,
+}
+
+/// How archives are encrypted.
+#[derive(Clone, Debug)]
+pub struct Seal {
+    /// What opens them.
+    pub recipients: Recipients,
+    /// A folder of this machine for indexes in clear. They are kept there if `keep` says so, and lie there
+    /// without a name while they are made.
+    pub local: PathBuf,
+    /// Whether the index stays there.
+    pub keep: bool,
+}
+
+impl Seal {
+    pub(crate) fn described(&self) -> Encryption {
+        Encryption {
+            format: "openpgp".to_owned(),
+            to: self.recipients.fingerprints(),
+            passphrase: self.recipients.has_passphrase(),
+        }
+    }
 }
 
 /// What a backup made.
@@ -181,17 +208,18 @@ pub fn backup(
     let kind = if base.is_some() { plan.kind } else { Kind::Full };
     let mut manifest = manifest(plan, kind, base.map(|b| b.id), full_because, now());
     let accept = Accept::new(&plan.roots, &plan.source.accept_unreadable)?;
-    let (mut parts, file) = Parts::begin(&plan.folder, kind, plan.started, plan.compression.suffix())?;
+    let seal = plan.seal.as_ref();
+    let (mut parts, file) = Parts::begin(&plan.folder, kind, plan.started, &suffix(plan.compression, seal))?;
     let archive = parts.archive().to_owned();
     let index = index_path(&archive);
-    let index_file = parts.create(&index)?;
+    let index_file = IndexFiles::begin(&mut parts, &index, seal)?;
     // How many bytes there are to read, as far as is known.
     let total = &AtomicU64::new(0);
 
-    let mut writer = ArchiveWriter::new(file, &archive, plan.compression)?;
+    let mut writer = ArchiveWriter::new(file, &archive, plan.compression, seal.map(|s| &s.recipients))?;
     describe(&mut writer, &manifest, &fingerprint)?;
     let mut assembly =
-        Assembly::new(writer, IndexWriter::new(index_file, &index)?, &accept, Throttle::new(&plan.limits, now), &heard);
+        Assembly::new(writer, IndexWriter::new(index_file.writer()?, &index)?, &accept, Throttle::new(&plan.limits, now), &heard);
     let over = &AtomicBool::new(false);
     let walked = std::thread::scope(|scope| {
         let expect = move |(files, bytes)| {
@@ -259,8 +287,9 @@ pub fn backup(
         Some(base) => base.lineage(fingerprint),
         None => Lineage { archives: Vec::new(), fingerprint },
     };
-    let (index_file, index_size, index_sha) =
-        index_writer.finish(plan.compression, &written.members, &lineage).map_err(|e| full(e, written.sums.size))?;
+    let finished = index_writer.finish(plan.compression, &written.members, &lineage);
+    let indexed = finished.and_then(|made| index_file.finish(made, plan.id));
+    let indexed = indexed.map_err(|e| full(e, written.sums.size))?;
     let size = written.sums.size;
     manifest.archive = ArchiveFile {
         name: file_name(&archive),
@@ -270,10 +299,11 @@ pub fn backup(
         md5: written.sums.md5.unwrap_or_default(),
         sha256: written.sums.sha256,
     };
-    manifest.index = Some(IndexFile { name: file_name(&index), size: index_size, sha256: index_sha });
+    manifest.index = Some(indexed.described);
     let sidecar = sidecar_path(&archive);
     let mut sidecar_file = parts.create(&sidecar)?;
-    write_manifest(&mut sidecar_file, &manifest, &sidecar).map_err(|e| full(e, size))?;
+    let shown = sidecar_of(&manifest);
+    write_manifest(&mut sidecar_file, &shown, &sidecar).map_err(|e| full(e, size))?;
     // What the disk holds must be what was sent to it.
     let on_disk = written.file.metadata().map_err(EngineError::io("look at", &archive))?.len();
     if on_disk != size {
@@ -282,7 +312,7 @@ pub fn backup(
     if observer.cancelled() {
         return Err(EngineError::Cancelled);
     }
-    let path = parts.publish(&[&written.file, &index_file, &sidecar_file]).map_err(|e| full(e, size))?;
+    let path = parts.publish(&[&written.file, &indexed.file, &sidecar_file]).map_err(|e| full(e, size))?;
     observer.progress(manifest.files, manifest.bytes, size, b"");
     Ok(Receipt { path, manifest })
 }
@@ -297,6 +327,87 @@ fn no_space(error: EngineError, archive: &Path, stored: u64, done: u64, total: u
         }
         other => other,
     }
+}
+
+/// The suffix of an archive's name.
+pub(crate) fn suffix(compression: Compression, seal: Option<&Seal>) -> String {
+    format!("{}{}", compression.suffix(), if seal.is_some() { SEALED_SUFFIX } else { "" })
+}
+
+/// What a sidecar may say to anybody: of an encrypted archive no name of a file.
+pub(crate) fn sidecar_of(manifest: &Manifest) -> Manifest {
+    let mut shown = manifest.clone();
+    if shown.encryption.is_some() {
+        shown.sources.clear();
+        shown.exclude.clear();
+        shown.notes.clear();
+    }
+    shown
+}
+
+/// The index while it is made: in clear under its own name, or in clear without a name on this machine and
+/// then encrypted beside the archive.
+pub(crate) struct IndexFiles<'a> {
+    path: PathBuf,
+    part: File,
+    sealed: Option<(&'a Seal, File)>,
+}
+
+/// An index that was made.
+pub(crate) struct Indexed {
+    pub(crate) file: File,
+    pub(crate) described: IndexFile,
+}
+
+impl<'a> IndexFiles<'a> {
+    pub(crate) fn begin(parts: &mut Parts, path: &Path, seal: Option<&'a Seal>) -> Result<Self, EngineError> {
+        let part = parts.create(path)?;
+        let sealed = match seal {
+            None => None,
+            Some(seal) => {
+                std::fs::create_dir_all(&seal.local).map_err(EngineError::io("make the folder", &seal.local))?;
+                let clear = scratch_file(&seal.local).map_err(EngineError::io("make a scratch file in", &seal.local))?;
+                Some((seal, clear))
+            }
+        };
+        Ok(Self { path: path.to_owned(), part, sealed })
+    }
+
+    /// Where the index is written to.
+    pub(crate) fn writer(&self) -> Result<File, EngineError> {
+        let file = self.sealed.as_ref().map_or(&self.part, |(_, clear)| clear);
+        file.try_clone().map_err(EngineError::io("write", &self.path))
+    }
+
+    /// Encrypts what was written, if it is to be, and keeps the clear copy.
+    pub(crate) fn finish(mut self, made: (File, u64, String), id: ArchiveId) -> Result<Indexed, EngineError> {
+        let name = file_name(&self.path);
+        let Some((seal, mut clear)) = self.sealed else {
+            let (file, size, sha256) = made;
+            return Ok(Indexed { file, described: IndexFile { name, size, sha256 } });
+        };
+        let failed = EngineError::io("write", &self.path);
+        let sums = std::io::Seek::rewind(&mut clear)
+            .and_then(|()| write_encrypted(&mut self.part, &seal.recipients, &clear, Pool::default(), |_| {}))
+            .map_err(failed)?;
+        if seal.keep {
+            keep_local(&mut clear, &local_index(&seal.local, id))?;
+        }
+        Ok(Indexed { file: self.part, described: IndexFile { name, size: sums.size, sha256: sums.sha256 } })
+    }
+}
+
+/// Puts a copy of an index in clear in its place on this machine, for its owner only.
+fn keep_local(clear: &mut File, path: &Path) -> Result<(), EngineError> {
+    let part = path.with_extension("part");
+    let failed = || EngineError::io("keep the index", &part);
+    let _ = std::fs::remove_file(&part);
+    let mut file = File::options().create_new(true).write(true).mode(0o600).open(&part).map_err(failed())?;
+    std::io::Seek::rewind(clear)
+        .and_then(|()| std::io::copy(clear, &mut file))
+        .and_then(|_| file.sync_all())
+        .and_then(|()| std::fs::rename(&part, path))
+        .map_err(failed())
 }
 
 /// The base of an increment, or why the archive is full instead.
@@ -345,6 +456,7 @@ fn manifest(
         changed: None,
         warnings: 0,
         notes: Vec::new(),
+        encryption: plan.seal.as_ref().map(Seal::described),
         archive: ArchiveFile::default(),
         index: None,
         extra: serde_json::Map::new(),

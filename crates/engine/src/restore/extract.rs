@@ -312,7 +312,7 @@ impl<'a> Extractor<'a> {
     }
 
     /// Waits until all that was handed over is in its place.
-    fn settle(&mut self) -> Result<(), EngineError> {
+    pub(super) fn settle(&mut self) -> Result<(), EngineError> {
         self.flush();
         self.base.under_way.wait()
     }

@@ -12,6 +12,7 @@ use crate::archive::{Chain, Entry, EntryKind, IndexReader, Stream, Sums, TarEntr
 use crate::error::EngineError;
 use crate::observer::{Observer, warning};
 use crate::rebuild;
+use crate::seal::Access;
 use crate::store::{file_name, index_path, read_manifest};
 use backup_model::{Kind, Manifest, is_beneath};
 use extract::{Base, Extractor};
@@ -62,6 +63,8 @@ pub struct RestorePlan {
     pub strip: usize,
     /// Whose the files shall be.
     pub owners: Owners,
+    /// What opens encrypted archives.
+    pub access: Access,
 }
 
 impl RestorePlan {
@@ -109,9 +112,9 @@ pub fn restore(plan: &RestorePlan, observer: &dyn Observer) -> Result<RestoreRep
     }
     let path = index_path(&plan.archive);
     let without = |e: &EngineError| observer.note(warning(b".", format!("{e}; restoring without it")));
-    let index = match IndexReader::open(&path) {
-        Ok(index) => Some(index),
-        Err(_) if !path.exists() => None,
+    let index = match plan.access.index(&plan.archive, manifest.as_ref()) {
+        Ok(index) => index,
+        Err(e @ EngineError::NoKey { .. }) => return Err(e),
         Err(e) => {
             without(&e);
             None
@@ -147,7 +150,7 @@ impl Work<'_> {
         let index = match self.index {
             None if increment => {
                 // Which archive holds what is told by the increment itself and by the index beneath it.
-                made = rebuild::scratch_index(&plan.archive, &plan.target, observer)?;
+                made = rebuild::scratch_index(&plan.archive, &plan.target, &plan.access, observer)?;
                 Some(&made)
             }
             index => index,
@@ -157,7 +160,7 @@ impl Work<'_> {
         let over = &AtomicBool::new(false);
         std::thread::scope(|scope| match index {
             Some(index) if increment || !plan.is_whole() => {
-                let chain = Chain::new(&plan.archive, index);
+                let chain = Chain::new(&plan.archive, index, &plan.access);
                 let archives = chain.archives()?;
                 let limits = Limits::of_chain(plan, index, &archives)?;
                 let mut extractor = Extractor::open(&base, limits, scope)?;
@@ -177,6 +180,7 @@ impl Work<'_> {
             }
             index => {
                 let limits = Limits::new(plan, self.size, self.manifest, index);
+                plan.access.check(&plan.archive, self.manifest)?;
                 let mut extractor = Extractor::open(&base, limits, scope)?;
                 let proven = whole(plan, self.manifest, index, &mut extractor)?;
                 extractor.finish(proven)
@@ -210,7 +214,7 @@ fn whole(
 ) -> Result<bool, EngineError> {
     let failed = read_error(&plan.archive);
     let archive: Arc<Path> = plan.archive.as_path().into();
-    let mut tar = TarReader::new(Stream::open(&plan.archive, index, false)?);
+    let mut tar = TarReader::new(Stream::open(&plan.archive, index, false, &plan.access)?);
     // Contents are compared with the index where there is one, entry by entry.
     let mut entries = index.map(|i| i.all().peekable());
     let mut found = vec![false; plan.paths.len()];
@@ -241,6 +245,8 @@ fn whole(
     if !any {
         return Err(not_found(plan, b""));
     }
+    // A file whose contents are wrong says more than a wrong sum of all.
+    extractor.settle()?;
     let sums = tar.finish().and_then(Stream::finish).map_err(&failed)?;
     if let Some(manifest) = manifest {
         check_sums(&plan.archive, manifest, &sums)?;
@@ -260,7 +266,7 @@ fn contents_of_names(
 ) -> Result<(), EngineError> {
     let failed = read_error(&plan.archive);
     let archive: Arc<Path> = plan.archive.as_path().into();
-    let mut tar = TarReader::new(Stream::open(&plan.archive, index, false)?);
+    let mut tar = TarReader::new(Stream::open(&plan.archive, index, false, &plan.access)?);
     while let Some(mut entry) = tar.next_entry().map_err(&failed)? {
         let first = entry.header.path.clone();
         for name in names.iter().filter(|n| n.header.link == first) {
@@ -363,7 +369,7 @@ fn by_index(plan: &RestorePlan, index: &IndexReader, mut chain: Chain, extractor
             return Err(not_found(plan, path));
         }
     }
-    Ok(())
+    extractor.settle()
 }
 
 /// Restores what one line of the index stands for.

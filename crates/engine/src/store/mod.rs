@@ -1,7 +1,10 @@
 //! Where archives lie: a folder for each schedule, with names that appear only when complete.
 
+use crate::archive::write_encrypted;
 use crate::error::EngineError;
-use backup_model::{Compression, Kind, Manifest};
+use crate::parallel::Pool;
+use crate::seal::{Recipients, local_index};
+use backup_model::{ArchiveId, Compression, Kind, Manifest};
 use chrono::{DateTime, FixedOffset};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use std::fs::{self, File, OpenOptions};
@@ -159,6 +162,16 @@ impl Replacement {
         Ok(())
     }
 
+    /// The same, encrypted; answers size and SHA-256 of what was written.
+    pub(crate) fn seal(&mut self, path: &Path, mut from: File, to: &Recipients) -> Result<(u64, String), EngineError> {
+        let mut file = self.create(path)?;
+        let sums = io::Seek::rewind(&mut from)
+            .and_then(|()| write_encrypted(&mut file, to, from, Pool::default(), |_| {}))
+            .map_err(EngineError::io("write", path))?;
+        self.files.push((file, path.to_owned()));
+        Ok((sums.size, sums.sha256))
+    }
+
     pub(crate) fn manifest(&mut self, path: &Path, manifest: &Manifest) -> Result<(), EngineError> {
         let mut file = self.create(path)?;
         write_manifest(&mut file, manifest, path)?;
@@ -310,12 +323,13 @@ pub fn sweep(folder: &Path) -> Result<Vec<String>, EngineError> {
 }
 
 /// Removes an archive: sidecar first, so that what is left of a crash does not count as an archive.
-/// What is already gone is no error.
+/// What is already gone is no error. The clear index of an encrypted one lies in `local`.
 ///
 /// # Errors
 /// The system's word on the first file that could not be removed.
-pub fn remove(archive: &Path) -> Result<(), EngineError> {
-    for path in [sidecar_path(archive), index_path(archive), archive.to_owned()] {
+pub fn remove(archive: &Path, id: ArchiveId, local: Option<&Path>) -> Result<(), EngineError> {
+    let clear = local.map(|folder| local_index(folder, id));
+    for path in [sidecar_path(archive), index_path(archive), archive.to_owned()].into_iter().chain(clear) {
         match fs::remove_file(&path) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(EngineError::io("remove", &path)(e)),
             _ => {}

@@ -1,7 +1,7 @@
 //! Helpers of the engine's tests.
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use backup_engine::{BackupPlan, BaseArchive, Observer, Overwrite, Receipt, RestorePlan, backup, store};
+use backup_engine::{Access, BackupPlan, BaseArchive, Observer, Overwrite, Receipt, RestorePlan, backup};
 use backup_model::{ArchiveId, Compression, Detect, FileSource, Kind, Name, Note, RunId};
 use chrono::{DateTime, FixedOffset};
 use std::path::{Path, PathBuf};
@@ -56,6 +56,7 @@ pub(crate) fn plan(roots: &[&Path], folder: &Path, compression: Compression) -> 
         full_because: None,
         detect: Detect::default(),
         limits: Vec::new(),
+        seal: None,
         never: vec![folder.to_path_buf()],
         compression,
         planned: None,
@@ -90,12 +91,13 @@ pub(crate) fn restoring(archive: &Path, target: &Path) -> RestorePlan {
         patterns: Vec::new(),
         strip: 0,
         owners: backup_engine::Owners::default(),
+        access: backup_engine::Access::default(),
     }
 }
 
 /// A plan for an increment on an archive.
 pub(crate) fn on(plan: &BackupPlan, kind: Kind, base: &Path) -> BackupPlan {
-    let base = BaseArchive { archive: base.to_path_buf(), index: store::index_path(base) };
+    let base = BaseArchive { archive: base.to_path_buf(), access: Access::default() };
     BackupPlan { id: ArchiveId(uuid()), run: RunId(uuid()), kind, base: Some(base), ..plan.clone() }
 }
 

@@ -121,12 +121,12 @@ fn entry_path(text: &str, b64: Option<&str>) -> ApiResult<Vec<u8>> {
 /// What lies in a folder of an archive, from its index.
 #[utoipa::path(get, path = "/api/v1/entries", params(EntryParams), responses((status = 200, body = Page<EntryView>), (status = 404, body = Problem)))]
 pub(super) async fn entries(State(app): State<App>, Params(params): Params<EntryParams>) -> ApiResult<Json<Page<EntryView>>> {
-    let archive = app.resolve(&params.archive).await?.path;
+    let (archive, access) = app.resolve_open(&params.archive).await?;
     let path = entry_path(&params.path, params.path_b64.as_deref())?;
     let offset = params.offset.unwrap_or(0);
     let limit = params.limit.unwrap_or(1000).min(100_000);
     let (list, total) =
-        blocking(move || backup_operations::list_folder(&archive, &path, offset as usize, limit as usize)).await?;
+        blocking(move || backup_operations::list_folder(&archive, &path, offset as usize, limit as usize, &access)).await?;
     Ok(Json(Page::new(list.iter().map(entry_view).collect(), total as u64, offset)))
 }
 
@@ -147,13 +147,13 @@ pub(super) struct DiffParams {
 /// What changed between two archives, by their indexes.
 #[utoipa::path(get, path = "/api/v1/diff", params(DiffParams), responses((status = 200, body = Page<ChangeView>), (status = 404, body = Problem)))]
 pub(super) async fn compare(State(app): State<App>, Params(params): Params<DiffParams>) -> ApiResult<Json<Page<ChangeView>>> {
-    let (a, b) = (app.resolve(&params.a).await?.path, app.resolve(&params.b).await?.path);
+    let ((a, access), (b, _)) = (app.resolve_open(&params.a).await?, app.resolve_open(&params.b).await?);
     let offset = params.offset.unwrap_or(0);
     let limit = params.limit.unwrap_or(10_000).min(1_000_000);
     let (items, total) = blocking(move || {
         let mut items = Vec::new();
         let mut total = 0u64;
-        backup_operations::diff(&a, &b, &mut |change| {
+        backup_operations::diff(&a, &b, &access, &mut |change| {
             if total >= offset && (items.len() as u64) < limit {
                 let (path, path_b64) = text_and_b64(&change.entry.path);
                 let removed = change.kind.as_str() == "removed";

@@ -1,0 +1,131 @@
+//! Secrets, read where they are needed and nowhere kept: what archives are encrypted with, what opens them.
+
+use crate::{App, OperationError};
+use backup_engine::{Access, Keys, Recipients, Seal};
+use backup_model::{Encrypt, Schedule, SecretSource};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a program that prints a secret may take.
+const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+
+/// Key files and passphrases that somebody gave for the work of this process.
+#[derive(Clone, Default)]
+pub struct GivenKeys {
+    /// Passphrases of archives.
+    pub passphrases: Vec<String>,
+    /// Files with private keys.
+    pub keys: Vec<PathBuf>,
+    /// The passphrase of these keys.
+    pub key_passphrase: Option<String>,
+}
+
+fn first_line(text: &str, what: &str) -> Result<String, OperationError> {
+    let line = text.lines().next().unwrap_or_default();
+    if line.is_empty() {
+        return Err(OperationError::Failed(format!("the secret {what} is empty")));
+    }
+    Ok(line.to_owned())
+}
+
+/// Reads the first line of a file that holds a secret.
+///
+/// # Errors
+/// The file cannot be read or is empty.
+pub fn secret_file(path: &Path) -> Result<String, OperationError> {
+    let what = format!("in {}", path.display());
+    let text =
+        std::fs::read_to_string(path).map_err(|e| OperationError::Failed(format!("the secret {what} cannot be read: {e}")))?;
+    first_line(&text, &what)
+}
+
+async fn read(source: &SecretSource, root: &Path) -> Result<String, OperationError> {
+    match source {
+        SecretSource::Env(name) => {
+            let what = format!("in the variable {name}");
+            let value = std::env::var(name)
+                .map_err(|_| OperationError::Failed(format!("the secret {what} is not there; set it for the daemon too")))?;
+            first_line(&value, &what)
+        }
+        SecretSource::File(path) => secret_file(&root.join(path)),
+        SecretSource::Command(argv) => {
+            let what = format!("from {}", argv.first().map_or("", String::as_str));
+            let failed = |why: String| OperationError::Failed(format!("the secret {what} did not come: {why}"));
+            let (program, arguments) = argv.split_first().ok_or_else(|| failed("no program is named".into()))?;
+            let mut command = tokio::process::Command::new(program);
+            command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
+            let done = tokio::time::timeout(COMMAND_LIMIT, command.output()).await;
+            let out = done.map_err(|_| failed("it took longer than a minute".into()))?.map_err(|e| failed(e.to_string()))?;
+            if !out.status.success() {
+                return Err(failed(String::from_utf8_lossy(&out.stderr).trim().to_owned()));
+            }
+            first_line(&String::from_utf8_lossy(&out.stdout), &what)
+        }
+    }
+}
+
+impl App {
+    /// Where clear indexes of encrypted archives lie.
+    fn local_indexes(&self) -> Option<PathBuf> {
+        self.home().map(|h| h.state().join("indexes"))
+    }
+
+    /// How archives of a schedule are encrypted, if they are.
+    ///
+    /// # Errors
+    /// A key or the passphrase cannot be read.
+    pub(crate) async fn seal_of(&self, schedule: &Schedule) -> Result<Option<Seal>, OperationError> {
+        let Some(encrypt) = &schedule.encrypt else { return Ok(None) };
+        let root = self.need_home()?.root();
+        let passphrase = match &encrypt.passphrase {
+            Some(source) => Some(read(source, root).await?),
+            None => None,
+        };
+        let files: Vec<PathBuf> = encrypt.to.iter().map(|p| root.join(p)).collect();
+        let recipients = Recipients::new(&files, passphrase.as_deref())?;
+        let local = self.local_indexes().unwrap_or_default();
+        Ok(Some(Seal { recipients, local, keep: schedule.local_index }))
+    }
+
+    async fn add_keys(&self, keys: &mut Keys, encrypt: &Encrypt) -> Result<(), OperationError> {
+        let root = self.need_home()?.root();
+        if let Some(source) = &encrypt.passphrase {
+            keys.add_passphrase(&read(source, root).await?);
+        }
+        if let Some(file) = &encrypt.key {
+            let passphrase = match &encrypt.key_passphrase {
+                Some(source) => Some(read(source, root).await?),
+                None => None,
+            };
+            keys.add_key(&root.join(file), passphrase.as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// What opens archives of a schedule here: what the file says of it (of all, if it is not in the file any
+    /// more) and what was given. A secret that cannot be read is said in the log, and is then missing.
+    ///
+    /// # Errors
+    /// A key that was given cannot be read.
+    pub async fn access(&self, schedule: Option<&str>) -> Result<Access, OperationError> {
+        let mut keys = Keys::default();
+        let given = self.given_keys();
+        given.passphrases.iter().for_each(|p| keys.add_passphrase(p));
+        for file in &given.keys {
+            keys.add_key(file, given.key_passphrase.as_deref())?;
+        }
+        let file = self.file();
+        let known = schedule.and_then(|name| file.schedule(name));
+        let ways: Vec<&Schedule> = known.map_or_else(|| file.schedules.iter().collect(), |s| vec![s]);
+        for schedule in ways {
+            if let Some(encrypt) = &schedule.encrypt
+                && let Err(e) = self.add_keys(&mut keys, encrypt).await
+            {
+                tracing::warn!("{}: {e}", schedule.name);
+            }
+        }
+        Ok(Access { keys: Arc::new(keys), local: self.local_indexes() })
+    }
+}
