@@ -17,6 +17,10 @@ timed "$kills kills of backups, retentions and restores" env BACKUP_TEST_KILLS="
     cargo test --locked --quiet -p backupctl --test kills
 cat "$report"
 timed "injected faults, $faults of each kind" env BACKUP_TEST_FAULTS="$faults" cargo test --locked --quiet -p backupctl --test injected
+timed "500 random histories, by this program and by GNU tar" env BACKUP_TEST_HISTORIES=500 \
+    cargo test --locked --quiet -p backup-engine --test increments random_histories
+timed "1,000 damages in archives, indexes and sidecars of a chain" env BACKUP_TEST_DAMAGES=1000 \
+    cargo test --locked --quiet -p backup-engine --test damage
 timed "100,000 files and extremes, by this program and by GNU tar" env BACKUP_TEST_FILES=100000 \
     cargo test --locked --quiet -p backup-engine --test extremes
 timed "fuzzing, $seconds s for each target" tools/fuzz.sh "$seconds"

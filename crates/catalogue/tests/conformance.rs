@@ -90,6 +90,7 @@ fn manifest(schedule: &str, started: &str) -> Manifest {
             sha256: "1".into(),
         },
         index: None,
+        sum: None,
         extra: [("later".to_owned(), serde_json::json!(true))].into_iter().collect(),
     }
 }

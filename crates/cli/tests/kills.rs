@@ -50,7 +50,9 @@ fn killed_at_any_moment() {
     };
     let home = TestHome::new(env!("CARGO_BIN_EXE_backupctl"));
     fill(&home, &mut random);
-    home.ok(&["create", "soak", "--source", "source", "--manual", "--keep-last", "3"]);
+    // Chains, so that restores read several archives and retention has to leave what is built on.
+    let schedule = ["create", "soak", "--source", "source", "--manual", "--keep-last", "3"];
+    home.ok(&[&schedule[..], &["--kind", "incremental", "--full-every", "3"]].concat());
     home.ok(&["run", "soak"]);
     let keep = |last: u32| {
         let text = home.read("schedules.toml");
@@ -68,10 +70,14 @@ fn killed_at_any_moment() {
         }
         child.wait().expect("ended");
     };
-    let source = describe(&home.path().join("source"));
     for n in 0..kills {
         match n % 3 {
-            0 => strike(0, &["run", "soak"], 900),
+            0 => {
+                home.write(&format!("source/small/{}", n % 2000), &format!("changed in round {n}"));
+                home.write(&format!("source/{}", n % 30), &format!("round {n} ").repeat(200_000));
+                let _ = fs::remove_file(home.path().join(format!("source/small/{}", (n + 1000) % 2000)));
+                strike(0, &["run", "soak"], 600);
+            }
             1 => {
                 keep(50);
                 home.ok(&["run", "soak"]);
@@ -85,6 +91,7 @@ fn killed_at_any_moment() {
                 let restore = ["restore", "soak", "--to", target.to_str().expect("text")];
                 strike(2, &restore, 600);
                 home.ok(&restore);
+                let source = describe(&home.path().join("source"));
                 let restored = target.join(home.path().join("source").strip_prefix("/").expect("absolute"));
                 assert_eq!(describe(&restored), source, "round {n}");
             }

@@ -143,6 +143,7 @@ fn guess(archive: &Path, read: &Read) -> Result<Manifest, EngineError> {
         encryption: None,
         archive: ArchiveFile::default(),
         index: None,
+        sum: None,
         extra: serde_json::Map::new(),
     })
 }

@@ -149,15 +149,15 @@ impl FromStr for Compression {
     }
 }
 
-/// The version of the sidecar's schema that this program writes.
-pub const MANIFEST_VERSION: u32 = 1;
+/// The version of the sidecar's schema that this program writes. The first had no `sum`.
+pub const MANIFEST_VERSION: u32 = 2;
 
 /// The sidecar beside an archive, `<archive>.json`: `doc/format.md` has the schema.
 ///
 /// Fields that a newer program added are kept in `extra` and written back.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Version of the schema, 1.
+    /// Version of the schema, 1 or 2.
     pub version: u32,
     /// The archive's id.
     pub id: ArchiveId,
@@ -216,6 +216,9 @@ pub struct Manifest {
     pub archive: ArchiveFile,
     /// The index file.
     pub index: Option<IndexFile>,
+    /// BLAKE3-256 of the sidecar with zeros for these digits, so that a change of any bit of it is noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
     /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: serde_json::Map<String, serde_json::Value>,

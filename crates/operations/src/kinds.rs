@@ -128,6 +128,7 @@ mod tests {
             encryption: None,
             archive: ArchiveFile { name: format!("archive {n}"), ..ArchiveFile::default() },
             index: None,
+            sum: None,
             extra: serde_json::Map::new(),
         };
         ArchiveRecord { manifest, path: format!("/{n}"), taken_in: DateTime::default(), pinned: false, verified: None }

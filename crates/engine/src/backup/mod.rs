@@ -459,6 +459,7 @@ fn manifest(
         encryption: plan.seal.as_ref().map(Seal::described),
         archive: ArchiveFile::default(),
         index: None,
+        sum: None,
         extra: serde_json::Map::new(),
     }
 }

@@ -4,7 +4,7 @@ use crate::archive::write_encrypted;
 use crate::error::EngineError;
 use crate::parallel::Pool;
 use crate::seal::{Recipients, local_index};
-use backup_model::{ArchiveId, Compression, Kind, Manifest};
+use backup_model::{ArchiveId, Compression, Kind, MANIFEST_VERSION, Manifest};
 use chrono::{DateTime, FixedOffset};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use std::fs::{self, File, OpenOptions};
@@ -214,10 +214,45 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<(), EngineError> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(EngineError::io("sync the folder", folder))
 }
 
+/// What stands before the digits of a sidecar's own sum, and how many they are.
+const SUM: &[u8] = b"\n  \"sum\": \"";
+const SUM_DIGITS: usize = 64;
+
+/// Where the digits of the sum stand in a sidecar.
+fn place_of_sum(text: &[u8]) -> Option<std::ops::Range<usize>> {
+    let start = text.windows(SUM.len()).rposition(|w| w == SUM)? + SUM.len();
+    (start + SUM_DIGITS <= text.len()).then_some(start..start + SUM_DIGITS)
+}
+
+/// The sum that a sidecar carries: of its bytes, with zeros for the digits of the sum.
+fn sum_of(text: &[u8], place: &std::ops::Range<usize>) -> String {
+    let mut hash = blake3::Hasher::new();
+    hash.update(&text[..place.start]);
+    hash.update(&[b'0'; SUM_DIGITS]);
+    hash.update(&text[place.end..]);
+    hash.finalize().to_hex().to_string()
+}
+
+/// Reads the text of a sidecar.
+fn parse_manifest(text: &[u8]) -> Result<Manifest, String> {
+    let manifest: Manifest = serde_json::from_slice(text).map_err(|e| e.to_string())?;
+    match (manifest.version, place_of_sum(text)) {
+        (1, None) if manifest.sum.is_none() => Ok(manifest),
+        (MANIFEST_VERSION, Some(place)) if sum_of(text, &place).as_bytes() == &text[place.clone()] => Ok(manifest),
+        (1 | MANIFEST_VERSION, _) => Err("its own checksum does not fit it".to_owned()),
+        (version, _) => Err(format!("it has version {version}, which this program does not know; use the newer program")),
+    }
+}
+
 /// Writes a sidecar's text into its part file.
 pub(crate) fn write_manifest(file: &mut File, manifest: &Manifest, path: &Path) -> Result<(), EngineError> {
-    let text = serde_json::to_string_pretty(manifest).map_err(|e| EngineError::damaged(path, e))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.write_all(b"\n")).map_err(EngineError::io("write", path))
+    let manifest = Manifest { version: MANIFEST_VERSION, sum: Some("0".repeat(SUM_DIGITS)), ..manifest.clone() };
+    let mut text = serde_json::to_vec_pretty(&manifest).map_err(|e| EngineError::damaged(path, e))?;
+    text.push(b'\n');
+    let place = place_of_sum(&text).ok_or_else(|| EngineError::damaged(path, "it has no place for its sum"))?;
+    let sum = sum_of(&text, &place);
+    text[place].copy_from_slice(sum.as_bytes());
+    file.write_all(&text).map_err(EngineError::io("write", path))
 }
 
 /// Reads the sidecar of an archive; `None` if it has none.
@@ -227,7 +262,7 @@ pub(crate) fn write_manifest(file: &mut File, manifest: &Manifest, path: &Path) 
 pub fn read_manifest(archive: &Path) -> Result<Option<Manifest>, EngineError> {
     let path = sidecar_path(archive);
     match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| EngineError::damaged(&path, e)),
+        Ok(bytes) => parse_manifest(&bytes).map(Some).map_err(|e| EngineError::damaged(&path, e)),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(EngineError::io("read", &path)(e)),
     }
@@ -293,7 +328,7 @@ pub fn sweep(folder: &Path) -> Result<Vec<String>, EngineError> {
     for (part, target) in parts() {
         let Some(archive) = target.strip_suffix(SIDECAR_SUFFIX) else { continue };
         let archive = folder.join(archive);
-        let manifest: Option<Manifest> = fs::read(folder.join(part)).ok().and_then(|b| serde_json::from_slice(&b).ok());
+        let manifest: Option<Manifest> = fs::read(folder.join(part)).ok().and_then(|b| parse_manifest(&b).ok());
         let complete = manifest.is_some_and(|m| {
             let index = index_path(&archive);
             let fits = |path: &Path, size: u64| fs::metadata(path).is_ok_and(|f| f.len() == size);
