@@ -143,6 +143,28 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    async fn catalogues_of_the_first_version_are_taken_over() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("catalogue.db");
+        let old = Catalogue::connect(&format!("sqlite://{}?mode=rwc", path.display()), 1, true).await.expect("made");
+        sqlx::raw_sql("DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
+            .execute(&old.pool)
+            .await
+            .expect("emptied");
+        sqlx::raw_sql(SQLITE[0]).execute(&old.pool).await.expect("the first schema");
+        sqlx::raw_sql("INSERT INTO schema_version VALUES (1); INSERT INTO schedules (name, frozen) VALUES ('docs', 'why');")
+            .execute(&old.pool)
+            .await
+            .expect("filled");
+        old.close().await;
+        let new = Catalogue::open_file(&path).await.expect("opened");
+        let states = new.schedule_states().await.expect("states");
+        assert_eq!(states["docs"].frozen.as_deref(), Some("why"));
+        assert_eq!(states["docs"].proven, None);
+        assert_eq!(new.alerts(10, 0).await.expect("alerts").1, 0);
+    }
+
+    #[tokio::test]
     async fn a_transaction_that_sqlite_ended_by_itself_spoils_no_connection() {
         let folder = tempfile::tempdir().expect("a folder");
         let catalogue = Catalogue::open_file(&folder.path().join("catalogue.db")).await.expect("open");

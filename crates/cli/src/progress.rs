@@ -125,7 +125,9 @@ pub(crate) fn tell(run: &RunView) -> Result<(), Failure> {
     }
     let first = run.error.clone().unwrap_or_default();
     for note in run.notes.iter().filter(|n| format!("{}: {}", n.path, n.text) != first).take(20) {
-        output::line(format!("  {}: {}: {}", note.level, output::safe(&note.path), output::safe(&note.text)))?;
+        // What is about the whole run has no path.
+        let path = if note.path == "." { String::new() } else { format!("{}: ", output::safe(&note.path)) };
+        output::line(format!("  {}: {path}{}", note.level, output::safe(&note.text)))?;
     }
     if run.notes.len() > 20 {
         output::line(format!("  … {} notes in all: backupctl history --run {}", run.notes.len(), run.id))?;

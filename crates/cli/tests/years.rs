@@ -421,3 +421,63 @@ fn limits_slow_a_backup_down() {
         (run["items"][0]["bytes"].as_f64().expect("bytes"), run["items"][0]["seconds"].as_f64().expect("seconds"));
     assert!(bytes / seconds < 2_200_000.0, "{bytes} in {seconds}");
 }
+
+#[test]
+fn the_clock_asks_for_trials_and_scrubs() {
+    let home = home();
+    home.ok(&["create", "docs", "--source", "documents", "--manual", "--drill", "monthly", "--scrub", "100%/month"]);
+    home.ok(&["run", "docs"]);
+    home.ok(&["start"]);
+    home.wait_for("a trial restore", || json(&home, &["show", "docs"])["proven"]["at"].is_string());
+    home.wait_for("a scrub", || {
+        // The next look is a minute later.
+        json(&home, &["history", "--operation", "scrub"])["total"] == 1
+            || home.read("logs/backupd.log").contains("drill of docs completed")
+    });
+    home.ok(&["stop"]);
+    let runs = json(&home, &["history", "--operation", "drill"]);
+    assert_eq!(
+        (runs["items"][0]["trigger"].as_str(), runs["items"][0]["status"].as_str()),
+        (Some("schedule"), Some("completed"))
+    );
+}
+
+#[test]
+fn retention_believes_no_date_that_lies_in_the_future() {
+    let home = home();
+    home.ok(&["create", "docs", "--source", "documents", "--manual", "--keep-last", "2"]);
+    for _ in 0..2 {
+        home.ok(&["run", "docs"]);
+    }
+    // An archive that somebody puts there, dated years ahead: taken in with a new catalogue, it is no newer than now.
+    let real = archives(&home, ".tar.gz");
+    let sidecar = home.path().join(format!("{}.json", real[0].display()));
+    let text = fs::read_to_string(&sidecar).expect("a sidecar");
+    let year = text.split("\"started\": \"").nth(1).expect("a time")[..4].to_owned();
+    for suffix in ["", ".idx"] {
+        let from = format!("{}{suffix}", real[0].display());
+        fs::copy(&from, from.replace(&format!("full_{year}"), "full_2099")).expect("copied");
+    }
+    let id = text.split("\"id\": \"").nth(1).expect("an id")[..36].to_owned();
+    let other = format!("{}{}", &id[..35], if id.ends_with('0') { '1' } else { '0' });
+    // As the first version wrote it, without a sum.
+    let sum = text.split("\"sum\": \"").nth(1).expect("a sum")[..64].to_owned();
+    let forged = text
+        .replace(&id, &other)
+        .replace(&format!("\"started\": \"{year}"), "\"started\": \"2099")
+        .replace(&format!("full_{year}"), "full_2099")
+        .replace("\"version\": 2", "\"version\": 1")
+        .replace(&format!(",\n  \"sum\": \"{sum}\""), "");
+    fs::write(sidecar.display().to_string().replace(&format!("full_{year}"), "full_2099"), forged).expect("forged");
+    for name in ["catalogue.db", "catalogue.db-wal", "catalogue.db-shm"] {
+        let _ = fs::remove_file(home.path().join(name));
+    }
+    home.ok(&["prune", "docs", "--dry-run"]);
+    assert_eq!(json(&home, &["backups"])["total"], 3);
+    // As the newest for ever it would keep its place and push others out.
+    for _ in 0..2 {
+        home.ok(&["run", "docs"]);
+    }
+    let kept = archives(&home, ".tar.gz");
+    assert!(kept.len() == 2 && kept.iter().all(|p| !p.display().to_string().contains("2099")), "{kept:?}");
+}

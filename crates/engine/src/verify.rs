@@ -1,6 +1,6 @@
 //! Checks an archive against its sidecar and its index.
 
-use crate::archive::{ContentHash, EntryKind, Segment, Stream, Sums, TarReader, read_error, sums_of};
+use crate::archive::{Chain, ContentHash, EntryKind, Segment, Stream, Sums, TarReader, read_error, sums_of};
 use crate::error::EngineError;
 use crate::observer::Observer;
 use crate::restore::{advance, check_sums};
@@ -103,6 +103,10 @@ fn deep(
     access.check(archive, manifest)?;
     let index = access.index(archive, manifest)?;
     seen.index = index.is_some();
+    if let Some(index) = &index {
+        // An increment is no good without what it builds on, whatever itself is like.
+        Chain::new(archive, index, access).check_there()?;
+    }
     let mut lines = index.as_ref().map(|i| i.all().peekable());
     let mut tar = TarReader::new(Stream::open(archive, index.as_ref(), true, access)?);
     while let Some(entry) = tar.next_entry().map_err(&failed)? {

@@ -303,6 +303,9 @@ fn a_chain_that_is_not_whole_is_said_so() {
     let target = t.folder.path().join("restored");
     let error = restore(&restoring(&increment.path, &target), &Hears::default()).expect_err("a link is missing").to_string();
     assert!(error.contains("full_"), "{error}");
+    let error =
+        verify(&increment.path, VerifyDepth::Deep, &Access::default(), &Hears::default()).expect_err("missing").to_string();
+    assert!(error.contains("full_") && error.contains("builds on"), "{error}");
     // What does not need it comes back.
     let path = inside(Path::new(""), &t.source).join("sub/file 5").into_os_string().into_encoded_bytes();
     restore(&RestorePlan { paths: vec![path], ..restoring(&increment.path, &target) }, &Hears::default()).expect("restored");

@@ -171,7 +171,7 @@ impl App {
             {
                 tracing::error!("the home cannot be put in order: {e}");
             }
-            if second % 60 == 20
+            if second % 60 == 5
                 && let Err(e) = self.plan_checks().await
             {
                 tracing::error!("trial restores and scrubs cannot be planned: {e}");

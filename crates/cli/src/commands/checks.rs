@@ -13,12 +13,6 @@ async fn run(c: &Context, path: &str, wish: &Value) -> Result<u8, Failure> {
     let connection = c.connect().await?;
     let run: RunView = connection.client.post(path, wish).await?;
     let done = wait(&connection, &run, c.json).await?;
-    if !c.json {
-        for note in done.notes.iter().filter(|n| n.level == "info").take(20) {
-            let path = if note.path == "." { String::new() } else { format!("{}: ", safe(&note.path)) };
-            line(format!("  {path}{}", safe(&note.text)))?;
-        }
-    }
     runs::finished(c, done)
 }
 

@@ -259,8 +259,11 @@ pub(super) async fn show(c: &Context, name: &str) -> Result<u8, Failure> {
     rows.push(("runs", format!("{} ({})", s.trigger, s.timezone)));
     rows.push(("next run", if s.enabled { time(s.next) } else { "disabled".to_owned() }));
     let kind = match &s.full_every {
-        Some(full) if s.consolidate => format!("{}, a full one made of the chain: {full}", s.kind),
-        Some(full) => format!("{}, full every {full}", s.kind),
+        Some(full) => {
+            let rhythm = if full.parse::<u32>().is_ok() { format!("every {full} archives") } else { full.clone() };
+            let how = if s.consolidate { "full, made of the chain," } else { "full" };
+            format!("{}, {how} {rhythm}", s.kind)
+        }
         None => s.kind.clone(),
     };
     rows.push(("kind", kind));

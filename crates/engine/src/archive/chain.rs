@@ -150,6 +150,17 @@ impl Chain {
             .collect()
     }
 
+    /// Whether all archives are there, with the sizes that their sidecars give.
+    pub(crate) fn check_there(&self) -> Result<(), EngineError> {
+        for (path, manifest) in self.archives()? {
+            let size = path.metadata().map_err(EngineError::io("find the archive that it builds on,", &path))?.len();
+            if let Some(expected) = manifest.map(|m| m.archive.size).filter(|expected| *expected != size) {
+                return Err(EngineError::damaged(&path, format!("it has {size} bytes, its sidecar says {expected}")));
+            }
+        }
+        Ok(())
+    }
+
     fn reader(&mut self, number: u32) -> Result<(&mut PlaceReader, &Arc<Path>), EngineError> {
         let last = self.links.len() - 1;
         let link = &mut self.links[(number as usize).min(last)];

@@ -7,7 +7,7 @@ use crate::seal::Access;
 use crate::source::Found;
 use crate::store::{index_path, read_manifest};
 use crate::sys;
-use backup_model::{ArchiveId, Detect, FileSource, Manifest};
+use backup_model::{ArchiveId, Detect, Manifest};
 use nix::libc;
 use std::cmp::Ordering;
 use std::fs::File;
@@ -33,8 +33,10 @@ pub(super) struct Base {
     pub(super) archives: Vec<ArchiveRef>,
 }
 
-/// Digest of what is to be copied and left out.
-pub(super) fn fingerprint(source: &FileSource, roots: &[PathBuf]) -> [u8; 16] {
+/// Digest of what is to be copied and left out, and of how it is encrypted: who changes a key wants no archive
+/// that still needs the old one.
+pub(super) fn fingerprint(plan: &BackupPlan) -> [u8; 16] {
+    let BackupPlan { source, roots, .. } = plan;
     let mut hash = blake3::Hasher::new();
     let mut list = |what: &str, words: &mut dyn Iterator<Item = &[u8]>| {
         hash.update(what.as_bytes());
@@ -49,6 +51,11 @@ pub(super) fn fingerprint(source: &FileSource, roots: &[PathBuf]) -> [u8; 16] {
     list("presets", &mut source.presets.iter().map(|p| p.as_str().as_bytes()));
     let flags = format!("{} {} {:?}", source.exclude_caches, source.one_file_system, source.max_file_size);
     list("flags", &mut std::iter::once(flags.as_bytes()));
+    if let Some(seal) = &plan.seal {
+        let described = seal.described();
+        list("encryption", &mut described.to.iter().map(String::as_bytes));
+        list(if described.passphrase { "passphrase" } else { "keys only" }, &mut std::iter::empty());
+    }
     let mut out = [0; 16];
     out.copy_from_slice(&hash.finalize().as_bytes()[..16]);
     out
@@ -103,8 +110,8 @@ pub(super) fn open(base: &BaseArchive, plan: &BackupPlan) -> Result<Base, String
     if index.lineage.fingerprint == [0; 16] {
         return Err("the last archive does not say what was to be copied (an older version made it)".into());
     }
-    if index.lineage.fingerprint != fingerprint(&plan.source, &plan.roots) {
-        return Err("the sources or what is left out of them have changed".into());
+    if index.lineage.fingerprint != fingerprint(plan) {
+        return Err("the sources, what is left out of them or the encryption have changed".into());
     }
     for beneath in &index.lineage.archives {
         if there(&folder.join(&beneath.name))?.id != beneath.id {

@@ -199,7 +199,7 @@ pub fn backup(
         root.metadata().map_err(|source| EngineError::Source { path: root.display().to_string(), source })?;
     }
     let heard = Heard { inner: observer, warnings: AtomicU64::new(0), first: Mutex::default() };
-    let fingerprint = base::fingerprint(&plan.source, &plan.roots);
+    let fingerprint = base::fingerprint(plan);
     let (base, full_because) = find_base(plan);
     if let Some(reason) = &full_because {
         observer.note(note(NoteLevel::Info, b".", format!("a full archive, because {reason}")));
