@@ -249,7 +249,16 @@ fn more_than_the_sidecar_says_is_refused() {
     let archive = make(&plan(&[&source], &folder.path().join("b"), Compression::None)).0.path;
     let sidecar = store::sidecar_path(&archive);
     let text = fs::read_to_string(&sidecar).expect("a sidecar");
-    fs::write(&sidecar, text.replace("\"files\": 10", "\"files\": 5")).expect("written");
+    let lie = text.replace("\"files\": 10", "\"files\": 5");
+    // One whose sum does not fit is no sidecar.
+    fs::write(&sidecar, &lie).expect("written");
+    let hears = Hears::default();
+    restore(&restoring(&archive, &folder.path().join("without it")), &hears).expect("restored");
+    assert!(hears.texts().iter().any(|t| t.contains("its own checksum does not fit it")), "{:?}", hears.texts());
+    // As the first version wrote it there is no sum to lie about.
+    let sum = lie.find(",\n  \"sum\"").expect("a sum");
+    let lie = format!("{}\n}}\n", &lie[..sum]).replace("\"version\": 2", "\"version\": 1");
+    fs::write(&sidecar, lie).expect("written");
     let error = restore(&restoring(&archive, &folder.path().join("t")), &Hears::default()).expect_err("refused");
     assert!(matches!(error, EngineError::Refused { .. }), "{error}");
 }

@@ -415,7 +415,8 @@ impl IndexWriter {
 }
 
 fn pack(bytes: &[u8]) -> io::Result<Vec<u8>> {
-    let mut packer = zstd::bulk::Compressor::new(3)?;
+    // Mostly hashes, which nothing makes smaller: the fastest level does.
+    let mut packer = zstd::bulk::Compressor::new(1)?;
     packer.include_checksum(true)?;
     packer.compress(bytes)
 }

@@ -121,7 +121,10 @@ impl<'a> Assembly<'a> {
             self.counts.others += 1;
         }
         self.index.add(entry)?;
-        self.observer.progress(self.counts.files, self.counts.bytes, self.writer.stored(), &found.path);
+        // There are many of them, and each is done in a moment.
+        if self.counts.files.is_multiple_of(512) {
+            self.observer.progress(self.counts.files, self.counts.bytes, self.writer.stored(), &found.path);
+        }
         Ok(())
     }
 

@@ -11,7 +11,6 @@ use backup_model::{ArchiveId, Detect, Manifest};
 use nix::libc;
 use std::cmp::Ordering;
 use std::fs::File;
-use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -31,6 +30,9 @@ pub(super) struct Base {
     pub(super) index: IndexReader,
     /// The archives that entries of the increment may lie in.
     pub(super) archives: Vec<ArchiveRef>,
+    /// Its index file and the SHA-256 that its sidecar gives. That of an encrypted archive is of the encrypted
+    /// index; a clear copy has the checksums of its blocks only.
+    sum: Option<(PathBuf, String)>,
 }
 
 /// Digest of what is to be copied and left out, and of how it is encrypted: who changes a key wants no archive
@@ -86,16 +88,6 @@ pub(super) fn open(base: &BaseArchive, plan: &BackupPlan) -> Result<Base, String
     }
     let manifest = there(&base.archive)?;
     let expected = manifest.index.as_ref().ok_or_else(|| format!("{} has no index", manifest.archive.name))?;
-    // The sidecar of an encrypted archive knows the sum of the encrypted index only; a clear copy has the sums
-    // of its blocks.
-    if manifest.encryption.is_none() {
-        let path = index_path(&base.archive);
-        let cannot = |e: io::Error| format!("the index of {} cannot be read: {e}", manifest.archive.name);
-        let sums = File::open(&path).and_then(|file| sums_of(&file, false, &mut |_| Ok(()))).map_err(cannot)?;
-        if sums.sha256 != expected.sha256 {
-            return Err(format!("the index of {} is damaged", manifest.archive.name));
-        }
-    }
     let index = match base.access.index(&base.archive, Some(&manifest)) {
         Ok(Some(index)) => index,
         Ok(None) => return Err(format!("the index of {} is missing", manifest.archive.name)),
@@ -119,11 +111,24 @@ pub(super) fn open(base: &BaseArchive, plan: &BackupPlan) -> Result<Base, String
         }
     }
     let mut archives = index.lineage.archives.clone();
-    archives.push(ArchiveRef { id: manifest.id, name: manifest.archive.name });
-    Ok(Base { id: manifest.id, index, archives })
+    archives.push(ArchiveRef { id: manifest.id, name: manifest.archive.name.clone() });
+    let sum = manifest.encryption.is_none().then(|| (index_path(&base.archive), expected.sha256.clone()));
+    Ok(Base { id: manifest.id, index, archives, sum })
 }
 
 impl Base {
+    /// Whether the index is what its sidecar says: checked beside the work, which counts only if it is.
+    pub(super) fn check(&self) -> Result<(), EngineError> {
+        let Some((path, expected)) = &self.sum else { return Ok(()) };
+        let file = File::open(path).map_err(EngineError::io("open", path))?;
+        let sums = sums_of(&file, false, &mut |_| Ok(())).map_err(EngineError::io("read", path))?;
+        if sums.sha256 == *expected {
+            Ok(())
+        } else {
+            Err(EngineError::damaged(path, "its SHA-256 is not the one of the sidecar"))
+        }
+    }
+
     /// What the increment's index says of the archives beneath it.
     pub(super) fn lineage(&self, fingerprint: [u8; 16]) -> Lineage {
         Lineage { archives: self.archives.clone(), fingerprint }

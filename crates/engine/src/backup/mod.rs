@@ -34,6 +34,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 
 /// What to back up, and how.
 #[derive(Clone, Debug)]
@@ -185,7 +186,8 @@ impl Observer for Heard<'_> {
     }
 }
 
-/// Makes one archive. `now` is asked for the time at the end.
+/// Makes one archive. `now` is asked for the time at the end. An increment whose base has a damaged index
+/// becomes a full archive.
 ///
 /// # Errors
 /// A source is not there, the disk is full, the work was cancelled, or the archive could not be
@@ -195,10 +197,21 @@ pub fn backup(
     now: &dyn Fn() -> DateTime<FixedOffset>,
     observer: &dyn Observer,
 ) -> Result<Receipt, EngineError> {
+    let index = plan.base.as_ref().map(|base| index_path(&base.archive));
+    match attempt(plan, now, observer) {
+        Err(EngineError::Damaged { path, what }) if index.is_some_and(|index| Path::new(&path) == index) => {
+            let full_because = Some(format!("the index of the last archive is damaged ({path}: {what})"));
+            attempt(&BackupPlan { base: None, kind: Kind::Full, full_because, ..plan.clone() }, now, observer)
+        }
+        other => other,
+    }
+}
+
+fn attempt(plan: &BackupPlan, now: &dyn Fn() -> DateTime<FixedOffset>, observer: &dyn Observer) -> Result<Receipt, EngineError> {
     for root in &plan.roots {
         root.metadata().map_err(|source| EngineError::Source { path: root.display().to_string(), source })?;
     }
-    let heard = Heard { inner: observer, warnings: AtomicU64::new(0), first: Mutex::default() };
+    let heard = &Heard { inner: observer, warnings: AtomicU64::new(0), first: Mutex::default() };
     let fingerprint = base::fingerprint(plan);
     let (base, full_because) = find_base(plan);
     if let Some(reason) = &full_because {
@@ -219,7 +232,7 @@ pub fn backup(
     let mut writer = ArchiveWriter::new(file, &archive, plan.compression, seal.map(|s| &s.recipients))?;
     describe(&mut writer, &manifest, &fingerprint)?;
     let mut assembly =
-        Assembly::new(writer, IndexWriter::new(index_file.writer()?, &index)?, &accept, Throttle::new(&plan.limits, now), &heard);
+        Assembly::new(writer, IndexWriter::new(index_file.writer()?, &index)?, &accept, Throttle::new(&plan.limits, now), heard);
     let over = &AtomicBool::new(false);
     let walked = std::thread::scope(|scope| {
         let expect = move |(files, bytes)| {
@@ -242,9 +255,11 @@ pub fn backup(
                 scope.spawn(move || base::decode(base, &to));
                 entries
             });
-            let walker = scope.spawn(|| {
-                let mut feeder = Feeder::new(feed, plan, entries, &heard);
-                walk(plan, &accept, base.is_some(), &heard).run(&mut feeder)?;
+            let checker = base.map(|base| scope.spawn(|| base.check()));
+            let (walk, accept) = (&walk, &accept);
+            let walker = scope.spawn(move || {
+                let mut feeder = Feeder::new(feed, plan, entries, heard);
+                walk(plan, accept, base.is_some(), heard).run(&mut feeder)?;
                 feeder.flush()
             });
             let assembled = loop {
@@ -260,10 +275,13 @@ pub fn backup(
             };
             // A walk that goes on for nobody ends at its next batch.
             drop(results);
-            let walked = walker.join().unwrap_or_else(|_| {
-                Err(EngineError::io("read the sources of", &archive)(std::io::Error::other("the walk stopped early")))
-            });
-            assembled.and(walked)
+            let joined = |thread: ScopedJoinHandle<'_, Result<(), EngineError>>| {
+                let early = || EngineError::io("read the sources of", &archive)(std::io::Error::other("the walk stopped early"));
+                thread.join().unwrap_or_else(|_| Err(early()))
+            };
+            let walked = joined(walker);
+            let sound = checker.map_or(Ok(()), joined);
+            assembled.and(walked).and(sound)
         });
         over.store(true, Ordering::Relaxed);
         done
@@ -275,7 +293,7 @@ pub fn backup(
         return Err(full(e, stored));
     }
     manifest.warnings = heard.warnings.load(Ordering::Relaxed);
-    manifest.notes = heard.first.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    manifest.notes = std::mem::take(&mut *lock(&heard.first));
     manifest.status = if manifest.warnings == 0 { "completed" } else { "warning" }.to_owned();
     (manifest.files, manifest.folders, manifest.others) = (counts.files, counts.folders, counts.others);
     manifest.bytes = counts.bytes;

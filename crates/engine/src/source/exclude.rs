@@ -130,6 +130,11 @@ impl Exclude {
         }
     }
 
+    /// Whether nothing can be left out by patterns here.
+    pub(crate) fn is_empty(&self, local: &Local) -> bool {
+        self.matcher.is_none() && self.absolute.is_none() && local.0.is_none()
+    }
+
     /// Whether the entry at this path is left out, and with it all beneath. `relative` is its path in the
     /// source, `path` that in the archive. The nearest list that says something about it decides.
     pub(crate) fn leaves_out(&self, relative: &[u8], path: &[u8], is_folder: bool, local: &Local) -> bool {

@@ -178,9 +178,7 @@ impl Tree<'_> {
             relative.truncate(frame.relative);
             join(&mut path, &name.bytes);
             join(&mut relative, &name.bytes);
-            let dir = Arc::clone(&frame.dir);
-            let local = frame.local.clone();
-            if let Some((dir, names, local)) = self.entry(dir, name, &path, &relative, &local)? {
+            if let Some((dir, names, local)) = self.entry(&frame.dir, name, &path, &relative, &frame.local)? {
                 stack.push(Frame { dir, names, path: path.len(), relative: relative.len(), local });
             }
         }
@@ -192,6 +190,10 @@ impl Tree<'_> {
         let (local, wrong) = self.exclude.enter(dir.as_fd(), relative, above);
         for text in wrong {
             self.walk.observer.note(warning(path, text));
+        }
+        if self.exclude.is_empty(&local) && self.walk.source.max_file_size.is_none() {
+            let names = Names::read(dir, self.walk.scratch, &|_, _| true)?;
+            return Ok(names.map(|names| (Arc::clone(dir), names, local)));
         }
         let (mut whole, mut short) = (path.to_vec(), relative.to_vec());
         let buffers = std::cell::RefCell::new((&mut whole, &mut short));
@@ -251,14 +253,14 @@ impl Tree<'_> {
     /// One entry; a folder to go into is answered.
     fn entry(
         &mut self,
-        dir: Arc<OwnedFd>,
+        dir: &Arc<OwnedFd>,
         name: Name,
         path: &[u8],
         relative: &[u8],
         above: &Local,
     ) -> Result<Option<Inner>, EngineError> {
         let name = name.bytes;
-        let stat = match sys::stat_at(&dir, &name) {
+        let stat = match sys::stat_at(dir, &name) {
             Ok(stat) => stat,
             Err(e) => {
                 let text = match e {
@@ -269,11 +271,12 @@ impl Tree<'_> {
             }
         };
         if stat.st_mode & nix::libc::S_IFMT != nix::libc::S_IFDIR {
+            let dir = Arc::clone(dir);
             self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: None, dumpdir: None })?;
             return Ok(None);
         }
         let empty = self.walk.dumpdirs.then(|| vec![0]);
-        let inner = match sys::open_dir_at(&dir, &name) {
+        let inner = match sys::open_dir_at(dir, &name) {
             Ok(inner) => Arc::new(inner),
             Err(e) => {
                 let text = match e {
@@ -283,6 +286,7 @@ impl Tree<'_> {
                 };
                 self.trouble(path, e, text)?;
                 if e == Errno::EACCES {
+                    let dir = Arc::clone(dir);
                     self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: None, dumpdir: empty })?;
                 }
                 return Ok(None);
@@ -308,7 +312,7 @@ impl Tree<'_> {
             Some(contents) => self.dumpdir(contents)?,
             None => empty,
         };
-        let folder = Some(inner);
+        let (dir, folder) = (Arc::clone(dir), Some(inner));
         self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder, dumpdir })?;
         Ok(contents)
     }
