@@ -122,7 +122,11 @@ impl App {
                 report.entries,
                 report.mismatches.first().map_or("", String::as_str)
             )),
-            Err(OperationError::Engine(EngineError::Cancelled)) => return Err(OperationError::Engine(EngineError::Cancelled)),
+            Err(OperationError::Engine(EngineError::Cancelled)) => {
+                // Not asked for again at once.
+                self.catalogue().set_drill_inconclusive(name, self.now(), "inconclusive: it was cancelled").await?;
+                return Err(OperationError::Engine(EngineError::Cancelled));
+            }
             Err(OperationError::Engine(e @ (EngineError::TargetFull { .. } | EngineError::NoKey { .. }))) => {
                 // It says nothing of the archive.
                 let text = inconclusive(e);
@@ -138,7 +142,14 @@ impl App {
                 wish.archive.display()
             );
             self.catalogue().set_drilled(name, self.now(), None, &what).await?;
-            if let Some(id) = run.archive {
+            // What the scratch folder's disk does is not the archive's fault.
+            let archive_is_to_blame = matches!(
+                done,
+                Ok(_)
+                    | Err(OperationError::Engine(EngineError::Damaged { .. } | EngineError::Refused { .. })
+                        | OperationError::NotFound(_))
+            );
+            if let Some(id) = run.archive.filter(|_| archive_is_to_blame) {
                 self.catalogue().set_verified(id, self.now(), true, false).await?;
             }
             self.alert(AlertKind::DrillFailed, name, run.id, text).await;

@@ -78,13 +78,18 @@ impl App {
             self.tidy_folder(&name).await?;
         }
         if alone {
-            self.sweep_indexes().await?;
+            self.sweep_state().await?;
         }
         Ok(())
     }
 
-    /// Removes clear indexes whose archives are not there.
-    async fn sweep_indexes(&self) -> Result<(), OperationError> {
+    /// Removes what trial restores left, and clear indexes whose archives are not there.
+    async fn sweep_state(&self) -> Result<(), OperationError> {
+        for entry in std::fs::read_dir(self.need_home()?.state()).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("drill-") {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
         for entry in std::fs::read_dir(self.need_home()?.state().join("indexes")).into_iter().flatten().flatten() {
             let path = entry.path();
             let id = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<ArchiveId>().ok());

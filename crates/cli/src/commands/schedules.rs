@@ -222,6 +222,7 @@ pub(super) async fn list(c: &Context) -> Result<u8, Failure> {
         }
         let proven = match (&s.proven, &s.last_drill) {
             (Some(proven), _) => time(Some(proven.at)),
+            (None, Some(drill)) if drill.text.starts_with("inconclusive") => "inconclusive".to_owned(),
             (None, Some(_)) => "FAILED (backupctl alerts)".to_owned(),
             (None, None) => "never".to_owned(),
         };
