@@ -482,7 +482,8 @@ impl Directory {
 #[must_use]
 pub fn decode_block(plain: &[u8], entries: u32) -> Option<Vec<Entry>> {
     let mut cursor = Cursor(plain);
-    let mut list: Vec<Entry> = Vec::new();
+    // An entry takes at least eleven bytes, whatever the directory says.
+    let mut list: Vec<Entry> = Vec::with_capacity((entries as usize).min(plain.len() / 11));
     let mut size = 0;
     for _ in 0..entries {
         let entry = decode(&mut cursor, list.last().map_or(&[][..], |e| &e.path))?;
