@@ -334,7 +334,7 @@ pub(crate) enum Command {
     },
     /// Make, show and check keys for encrypted archives
     #[command(
-        after_help = "Examples:\n  backupctl key new --out /root/backup-key\n  backupctl create home --source /home --at 02:30 --encrypt-to /root/backup-key.pub.asc"
+        after_help = "Examples:\n  backupctl key new --out /etc/backupd/backup-key\n  backupctl create home --source /home --at 02:30 --encrypt-to /etc/backupd/backup-key.pub.asc"
     )]
     Key {
         #[command(subcommand)]
@@ -546,7 +546,7 @@ impl KeyArgs {
 pub(crate) enum KeyCommand {
     /// Make a pair of keys and a sheet to print
     #[command(
-        after_help = "Example:\n  backupctl key new --out /root/backup-key --name \"Backups of web1\"\n\nWrites backup-key.pub.asc (for `--encrypt-to`), backup-key.key.asc (private: take it off this machine) and\nbackup-key.sheet.txt (to print and to put away)."
+        after_help = "Example:\n  backupctl key new --out /etc/backupd/backup-key --name \"Backups of web1\"\n\nWrites backup-key.pub.asc (for `--encrypt-to`), backup-key.key.asc (private: take it off this machine) and\nbackup-key.sheet.txt (to print and to put away)."
     )]
     New {
         /// Begin of the names of the files to write
@@ -560,7 +560,7 @@ pub(crate) enum KeyCommand {
         passphrase_file: Option<PathBuf>,
     },
     /// Say what a key file holds
-    #[command(after_help = "Example:\n  backupctl key show /root/backup-key.pub.asc")]
+    #[command(after_help = "Example:\n  backupctl key show /etc/backupd/backup-key.pub.asc")]
     Show {
         /// The file
         file: PathBuf,

@@ -2,7 +2,7 @@
 //! plain tar stream, or one file's contents.
 
 use crate::archive::{
-    ArchiveWriter, Chain, ContentHash, Entry, EntryKind, IndexReader, IndexWriter, Lineage, Segment, encode_entry, padding,
+    ArchiveWriter, Chain, Entry, EntryKind, IndexReader, IndexWriter, Lineage, Segment, encode_entry, padding, read_contents,
 };
 use crate::backup::{IndexFiles, Seal, describe, sidecar_of, suffix};
 use crate::error::EngineError;
@@ -39,54 +39,34 @@ impl Version {
         let chain = Chain::new(archive, &index, access);
         Ok(Self { index, chain })
     }
+}
 
-    /// Gives the blocks of an entry, header and data, to `out`. `path` and `link` stand for those of the entry,
-    /// `line` says where it lies and what its contents must come to.
-    fn copy(
-        &mut self,
-        line: &Entry,
-        rename: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>),
-        observer: &dyn Observer,
-        out: &mut dyn FnMut(&[u8]) -> Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
-        let Some(offset) = line.offset else { return Ok(()) };
-        let (mut tar, mut entry, archive) = self.chain.entry_at(line.archive, offset)?;
-        if entry.header.path != line.path {
-            return Err(EngineError::damaged(&archive, "its index points to another entry"));
-        }
-        rename(&mut entry.header.path, &mut entry.header.link);
-        out(&encode_entry(&entry.header))?;
-        if entry.header.kind != Some(EntryKind::File) {
-            return Ok(());
-        }
-        let failed = crate::archive::read_error(&archive);
-        let whole = [Segment { offset: 0, length: entry.stored }];
-        let mut hash = ContentHash::new(entry.header.sparse.is_some());
-        for segment in entry.header.sparse.as_deref().unwrap_or(&whole) {
-            hash.segment(*segment);
-            let mut left = segment.length;
-            while left > 0 {
-                if observer.cancelled() {
-                    return Err(EngineError::Cancelled);
-                }
-                let data = tar.data().map_err(&failed)?;
-                let n = (data.len() as u64).min(left) as usize;
-                if n == 0 {
-                    return Err(EngineError::damaged(&archive, format!("{} ends early", display_bytes(&line.path))));
-                }
-                hash.hasher.update(&data[..n]);
-                out(&data[..n])?;
-                tar.consume(n);
-                left -= n as u64;
-            }
-        }
-        out(&[0; 512][..padding(entry.stored)])?;
-        if line.hash.is_some_and(|expected| expected != hash.finish(entry.header.size)) {
-            let path = display_bytes(&line.path);
-            return Err(EngineError::damaged(&archive, format!("the contents of {path} are not what the index says")));
-        }
-        Ok(())
+/// Gives the blocks of an entry, header and data, to `out`. `rename` may change its path and its link, `line`
+/// says where it lies and what its contents must come to.
+fn copy(
+    chain: &mut Chain,
+    line: &Entry,
+    rename: impl FnOnce(&mut Vec<u8>, &mut Vec<u8>),
+    observer: &dyn Observer,
+    out: &mut dyn FnMut(&[u8]) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let Some(offset) = line.offset else { return Ok(()) };
+    let (mut tar, mut entry, archive) = chain.entry_at(line.archive, offset)?;
+    if entry.header.path != line.path {
+        return Err(EngineError::damaged(&archive, "its index points to another entry"));
     }
+    rename(&mut entry.header.path, &mut entry.header.link);
+    out(&encode_entry(&entry.header))?;
+    if entry.header.kind != Some(EntryKind::File) {
+        return Ok(());
+    }
+    let found = read_contents(&mut tar, &entry, &archive, observer, out)?;
+    out(&[0; 512][..padding(entry.stored)])?;
+    if line.hash.is_some_and(|expected| expected != found) {
+        let path = display_bytes(&line.path);
+        return Err(EngineError::damaged(&archive, format!("the contents of {path} are not what the index says")));
+    }
+    Ok(())
 }
 
 /// A full archive to make out of a chain.
@@ -147,15 +127,14 @@ pub fn consolidate(
     let mut writer = ArchiveWriter::new(file, &archive, plan.compression, seal.map(|s| &s.recipients))?;
     describe(&mut writer, &manifest, &lineage.fingerprint)?;
     let mut index_writer = IndexWriter::new(index_file.writer()?, &index)?;
-    let lines = Version::open(&plan.archive, &folder, &plan.access, observer)?;
     let (mut files, mut bytes) = (0, 0);
-    for line in lines.index.all() {
+    for line in version.index.all() {
         let mut line = line?;
         if observer.cancelled() {
             return Err(EngineError::Cancelled);
         }
         let offset = writer.position();
-        version.copy(&line, |_, _| {}, observer, &mut |block| writer.write(block))?;
+        copy(&mut version.chain, &line, |_, _| {}, observer, &mut |block| writer.write(block))?;
         if matches!(line.kind, EntryKind::File | EntryKind::HardLink) {
             files += 1;
             bytes += if line.kind == EntryKind::File { line.size } else { 0 };
@@ -213,7 +192,7 @@ pub fn cat(
         return Err(missing(" as a file"));
     }
     // Read twice: nothing wrong is ever given out.
-    version.copy(&line, |_, _| {}, observer, &mut |_| Ok(()))?;
+    copy(&mut version.chain, &line, |_, _| {}, observer, &mut |_| Ok(()))?;
     let Some(offset) = line.offset else { return Err(missing("")) };
     let (mut tar, entry, source) = version.chain.entry_at(line.archive, offset)?;
     let failed = crate::archive::read_error(&source);
@@ -258,12 +237,11 @@ pub fn as_tar(
     observer: &dyn Observer,
 ) -> Result<u64, EngineError> {
     let mut version = Version::open(archive, &std::env::temp_dir(), access, observer)?;
-    let second = Version::open(archive, &std::env::temp_dir(), access, observer)?;
     // Files that were not asked for themselves, and the further name under which their contents stand.
     let mut instead: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
     let mut count = 0;
     let mut found = vec![false; wanted.paths.len()];
-    for line in second.index.all() {
+    for line in version.index.all() {
         let mut line = line?;
         for (i, path) in wanted.paths.iter().enumerate() {
             found[i] |= is_beneath(&line.path, path);
@@ -277,7 +255,7 @@ pub fn as_tar(
             let own = wanted.takes(&line.link).then(|| stripped(&line.link, strip)).flatten();
             link = own.or_else(|| instead.get(&line.link).cloned());
             if link.is_none() {
-                let first = second.index.get(&line.link)?;
+                let first = version.index.get(&line.link)?;
                 let first = first.ok_or_else(|| EngineError::damaged(archive, "a hard link names a file that is not there"))?;
                 instead.insert(std::mem::replace(&mut line, first).link, name.clone());
             }
@@ -288,7 +266,7 @@ pub fn as_tar(
                 *target = link;
             }
         };
-        version.copy(&line, rename, observer, &mut |block| out.write_all(block).map_err(out_error))?;
+        copy(&mut version.chain, &line, rename, observer, &mut |block| out.write_all(block).map_err(out_error))?;
         count += 1;
     }
     if let Some(missing) = found.iter().position(|f| !f) {

@@ -1,8 +1,8 @@
 //! Makes indexes and sidecars again from the archives alone.
 
 use crate::archive::{
-    ArchiveRef, ContentHash, Entries, Entry, EntryKind, IndexReader, IndexWriter, Lineage, Segment, Stream, Sums, TarEntry,
-    TarReader, compare_paths, read_error, scan_members, sums_of, xattr_digest,
+    ArchiveRef, Entries, Entry, EntryKind, IndexReader, IndexWriter, Lineage, Stream, Sums, TarEntry, TarReader, compare_paths,
+    read_contents, read_error, scan_members, sums_of, xattr_digest,
 };
 use crate::backup::{Described, Seal, sidecar_of};
 use crate::error::EngineError;
@@ -10,7 +10,7 @@ use crate::observer::{Observer, note};
 use crate::seal::{Access, is_sealed, no_key};
 use crate::store::{self, archives_in, file_name, index_path, read_manifest, sidecar_path};
 use crate::sys::{self, Time};
-use backup_model::{ArchiveFile, ArchiveId, Compression, IndexFile, Kind, Manifest, NoteLevel, display_bytes};
+use backup_model::{ArchiveFile, ArchiveId, Compression, IndexFile, Kind, Manifest, NoteLevel};
 use std::cmp::Ordering;
 use std::fs::File;
 use std::iter::Peekable;
@@ -299,29 +299,10 @@ fn read(
 fn line_of(entry: &TarEntry, tar: &mut TarReader<Stream>, archive: &Path, observer: &dyn Observer) -> Result<Entry, EngineError> {
     let h = &entry.header;
     let kind = h.kind.unwrap_or(EntryKind::File);
-    let mut hash = None;
-    if kind == EntryKind::File {
-        let whole = [Segment { offset: 0, length: entry.stored }];
-        let mut content = ContentHash::new(h.sparse.is_some());
-        for segment in h.sparse.as_deref().unwrap_or(&whole) {
-            content.segment(*segment);
-            let mut left = segment.length;
-            while left > 0 {
-                let data = tar.data().map_err(read_error(archive))?;
-                let n = (data.len() as u64).min(left) as usize;
-                if n == 0 {
-                    return Err(EngineError::damaged(archive, format!("{} ends early", display_bytes(&h.path))));
-                }
-                content.hasher.update(&data[..n]);
-                tar.consume(n);
-                left -= n as u64;
-                if observer.cancelled() {
-                    return Err(EngineError::Cancelled);
-                }
-            }
-        }
-        hash = Some(content.finish(h.size));
-    }
+    let hash = match kind {
+        EntryKind::File => Some(read_contents(tar, entry, archive, observer, &mut |_| Ok(()))?),
+        _ => None,
+    };
     let device = matches!(kind, EntryKind::CharDevice | EntryKind::BlockDevice);
     Ok(Entry {
         path: h.path.clone(),

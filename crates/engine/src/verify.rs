@@ -1,6 +1,6 @@
 //! Checks an archive against its sidecar and its index.
 
-use crate::archive::{Chain, ContentHash, EntryKind, Segment, Stream, Sums, TarReader, read_error, sums_of};
+use crate::archive::{Chain, EntryKind, Stream, Sums, TarReader, read_contents, read_error, sums_of};
 use crate::error::EngineError;
 use crate::observer::Observer;
 use crate::restore::{advance, check_sums};
@@ -133,26 +133,7 @@ fn deep(
             }
         }
         if entry.header.kind == Some(EntryKind::File) {
-            let mut hash = ContentHash::new(entry.header.sparse.is_some());
-            let whole = [Segment { offset: 0, length: entry.stored }];
-            for segment in entry.header.sparse.as_deref().unwrap_or(&whole) {
-                hash.segment(*segment);
-                let mut left = segment.length;
-                while left > 0 {
-                    let data = tar.data().map_err(&failed)?;
-                    let n = (data.len() as u64).min(left) as usize;
-                    if n == 0 {
-                        return Err(EngineError::damaged(archive, format!("{} ends early", shown())));
-                    }
-                    hash.hasher.update(&data[..n]);
-                    tar.consume(n);
-                    left -= n as u64;
-                    if observer.cancelled() {
-                        return Err(EngineError::Cancelled);
-                    }
-                }
-            }
-            let found = hash.finish(entry.header.size);
+            let found = read_contents(&mut tar, &entry, archive, observer, &mut |_| Ok(()))?;
             if line.is_some_and(|l| l.hash != Some(found)) {
                 return Err(wrong("the contents"));
             }

@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
-use crate::{ArchiveId, Kind};
+use crate::{ArchiveId, Kind, Manifest};
 
 /// A word that is not one of a list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -188,6 +188,21 @@ pub struct RunCounts {
     pub stored: u64,
     /// Warnings.
     pub warnings: u64,
+}
+
+impl RunCounts {
+    /// What the archive of a run holds; its warnings are counted while it runs.
+    #[must_use]
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            files: manifest.files,
+            folders: manifest.folders,
+            others: manifest.others,
+            bytes: manifest.bytes,
+            stored: manifest.archive.size,
+            warnings: 0,
+        }
+    }
 }
 
 /// A run, as the catalogue remembers it (H1).

@@ -115,14 +115,7 @@ impl App {
             receipt = self.consolidated(run, receipt, live).await?;
         }
         let m = &receipt.manifest;
-        let counts = RunCounts {
-            files: m.files,
-            folders: m.folders,
-            others: m.others,
-            bytes: m.bytes,
-            stored: m.archive.size,
-            warnings: 0,
-        };
+        let counts = RunCounts::of(m);
         let warning = self.sanity(schedule, last.as_ref(), m.files, m.bytes).await?;
         Ok(Outcome { counts, warning, made: Some(receipt) })
     }

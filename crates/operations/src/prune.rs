@@ -112,7 +112,7 @@ impl App {
         let id = record.manifest.id;
         self.catalogue().mark_deleting(id).await?;
         let path = record.path.clone();
-        let local = self.home().map(|h| h.state().join("indexes"));
+        let local = self.local_indexes();
         let removed = tokio::task::spawn_blocking(move || store::remove(Path::new(&path), id, local.as_deref())).await;
         removed.map_err(|e| OperationError::Failed(e.to_string()))??;
         self.catalogue().forget_archive(id).await?;

@@ -63,7 +63,7 @@ impl App {
         let deleting = if alone { self.catalogue().deleting().await? } else { Vec::new() };
         let home = self.need_home()?;
         for (id, path) in deleting {
-            store::remove(Path::new(&path), id, Some(&home.state().join("indexes")))?;
+            store::remove(Path::new(&path), id, self.local_indexes().as_deref())?;
             self.catalogue().forget_archive(id).await?;
             tracing::info!("removed {path}, as was begun before the interruption");
         }
@@ -90,7 +90,7 @@ impl App {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
-        for entry in std::fs::read_dir(self.need_home()?.state().join("indexes")).into_iter().flatten().flatten() {
+        for entry in self.local_indexes().map(std::fs::read_dir).into_iter().flatten().flatten().flatten() {
             let path = entry.path();
             let id = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<ArchiveId>().ok());
             let Some(id) = id else { continue };

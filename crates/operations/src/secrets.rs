@@ -68,7 +68,7 @@ async fn read(source: &SecretSource, root: &Path) -> Result<String, OperationErr
 
 impl App {
     /// Where clear indexes of encrypted archives lie.
-    fn local_indexes(&self) -> Option<PathBuf> {
+    pub(crate) fn local_indexes(&self) -> Option<PathBuf> {
         self.home().map(|h| h.state().join("indexes"))
     }
 

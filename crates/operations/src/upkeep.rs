@@ -59,15 +59,7 @@ impl App {
         let _lock = self.lock_schedule(&run.name)?;
         let archive = run.archive_path.clone().unwrap_or_default();
         let made = self.consolidate(run, Path::new(&archive), live).await?;
-        let m = &made.manifest;
-        let counts = RunCounts {
-            files: m.files,
-            folders: m.folders,
-            others: m.others,
-            bytes: m.bytes,
-            stored: m.archive.size,
-            warnings: 0,
-        };
+        let counts = RunCounts::of(&made.manifest);
         Ok(Outcome { counts, warning: None, made: Some(made) })
     }
 

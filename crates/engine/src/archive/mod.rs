@@ -11,7 +11,7 @@ mod sums;
 mod writer;
 
 pub(crate) use chain::{Chain, read_error};
-pub(crate) use content::{ContentHash, xattr_digest};
+pub(crate) use content::{ContentHash, read_contents, xattr_digest};
 pub use index::{
     ArchiveRef, Entries, Entry, EntryKind, IndexReader, IndexWriter, Lineage, compare_paths, decode_block, encode_block,
 };
