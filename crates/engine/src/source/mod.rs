@@ -1,5 +1,6 @@
 //! Files as a source: the walk and what it leaves out.
 
+mod ahead;
 mod exclude;
 mod names;
 mod walk;

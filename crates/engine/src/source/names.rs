@@ -4,6 +4,7 @@
 use crate::error::EngineError;
 use crate::sys;
 use nix::dir::Dir;
+use nix::sys::stat::FileStat;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::AsFd;
@@ -13,6 +14,10 @@ use std::sync::Arc;
 
 /// Bytes of names that are held in memory for one folder.
 const LIMIT: usize = 32 << 20;
+/// Bytes of names of a folder that are read ahead of the walk.
+const FEW: usize = 128 << 10;
+/// Names of a folder that are looked at ahead of the walk.
+const MAX_STATS: usize = 256;
 /// Bytes that are read ahead of each sorted piece.
 const AHEAD: usize = 64 * 1024;
 
@@ -53,6 +58,10 @@ impl NameKind {
 pub(crate) struct Name {
     pub(crate) kind: NameKind,
     pub(crate) bytes: Vec<u8>,
+    /// What it is, if that was looked at already.
+    pub(crate) stat: Option<FileStat>,
+    /// Which of the names held in memory it is.
+    pub(crate) place: usize,
 }
 
 /// The scratch file, and where each piece begins and ends in it.
@@ -127,27 +136,32 @@ impl Piece {
 pub(crate) struct Names {
     arena: Arena,
     next: usize,
+    /// What the first names are.
+    stats: Vec<Option<FileStat>>,
+    /// The first name that was not yet given out as a folder.
+    given: usize,
     pieces: Vec<Piece>,
     /// Where the pieces lie, to begin again.
     ranges: Option<Ranges>,
 }
 
 /// Says which names of a folder are taken.
-pub(crate) type Wanted<'a> = &'a dyn Fn(NameKind, &[u8]) -> bool;
+pub(crate) type Wanted<'a> = &'a mut dyn FnMut(NameKind, &[u8]) -> bool;
 
 impl Names {
-    /// Reads the names in a folder; `scratch` is a folder for the scratch file of a huge one.
+    /// Reads the names in a folder; `scratch` is a folder for the scratch file of a huge one. Without it few
+    /// names are read, and `EFBIG` says that there are more.
     pub(crate) fn read(
         dir: impl AsFd,
-        scratch: &Path,
+        scratch: Option<&Path>,
         wanted: Wanted<'_>,
     ) -> Result<Result<Self, nix::errno::Errno>, EngineError> {
-        Self::read_limited(dir, scratch, LIMIT, wanted)
+        Self::read_limited(dir, scratch, if scratch.is_some() { LIMIT } else { FEW }, wanted)
     }
 
     fn read_limited(
         dir: impl AsFd,
-        scratch: &Path,
+        scratch: Option<&Path>,
         limit: usize,
         wanted: Wanted<'_>,
     ) -> Result<Result<Self, nix::errno::Errno>, EngineError> {
@@ -159,7 +173,7 @@ impl Names {
         let mut arena = Arena::default();
         let mut pieces: Vec<(u64, u64)> = Vec::new();
         let mut file: Option<BufWriter<File>> = None;
-        let failed = |e: io::Error| EngineError::io("keep the names of a huge folder in", scratch)(e);
+        let failed = |e: io::Error| EngineError::io("keep the names of a huge folder in", scratch.unwrap_or(Path::new("")))(e);
         for entry in reader.iter() {
             let entry = match entry {
                 Ok(entry) => entry,
@@ -175,6 +189,7 @@ impl Names {
             }
             arena.add(kind, name);
             if arena.size() >= limit {
+                let Some(scratch) = scratch else { return Ok(Err(nix::errno::Errno::EFBIG)) };
                 if file.is_none() {
                     file = Some(BufWriter::new(sys::scratch_file(scratch).map_err(failed)?));
                 }
@@ -188,7 +203,7 @@ impl Names {
             Some(out) => Some((Arc::new(out.into_inner().map_err(|e| failed(e.into_error()))?), pieces)),
             None => None,
         };
-        let mut names = Self { arena, next: 0, pieces: Vec::new(), ranges };
+        let mut names = Self { arena, next: 0, stats: Vec::new(), given: 0, pieces: Vec::new(), ranges };
         names.restart().map_err(failed)?;
         Ok(Ok(names))
     }
@@ -209,7 +224,8 @@ impl Names {
 
     /// The next name.
     pub(crate) fn next(&mut self) -> io::Result<Option<Name>> {
-        let name = |stored: &[u8]| Name { kind: NameKind::of_byte(stored[0]), bytes: stored[1..].to_vec() };
+        let place = self.next;
+        let name = |stored: &[u8], stat| Name { kind: NameKind::of_byte(stored[0]), bytes: stored[1..].to_vec(), stat, place };
         let held = self.arena.places.get(self.next).map(|p| self.arena.name(*p));
         let least = self
             .pieces
@@ -220,10 +236,39 @@ impl Names {
         if let Some(piece) = least {
             let head = piece.head.take();
             piece.advance()?;
-            return Ok(head.map(|h| name(&h)));
+            // Its place is that of no folder that was given out: those come without a file.
+            return Ok(head.map(|h| name(&h, None)));
         }
         self.next += 1;
-        Ok(held.map(name))
+        let stat = self.stats.get_mut(place).and_then(Option::take);
+        Ok(held.map(|held| name(held, stat)))
+    }
+
+    /// Looks at what the first names are, but for folders.
+    pub(crate) fn look(&mut self, dir: impl AsFd + Copy) {
+        let few = self.arena.places.iter().take(MAX_STATS).map(|place| self.arena.name(*place));
+        let stat = |stored: &[u8]| {
+            let known = NameKind::of_byte(stored[0]) != NameKind::Folder;
+            known.then(|| sys::stat_at(dir, &stored[1..]).ok()).flatten()
+        };
+        self.stats = few.map(stat).collect();
+    }
+
+    /// The next folder that was not given out yet, and its place; of a huge folder none.
+    pub(crate) fn next_folder(&mut self) -> Option<(usize, &[u8])> {
+        if !self.pieces.is_empty() {
+            return None;
+        }
+        self.given = self.given.max(self.next);
+        let folder = |place: &(u32, u16)| NameKind::of_byte(self.arena.name(*place)[0]) == NameKind::Folder;
+        let rest = self.arena.places.get(self.given..)?;
+        self.given += rest.iter().position(folder).unwrap_or(rest.len());
+        self.arena.places.get(self.given).map(|place| (self.given, &self.arena.name(*place)[1..]))
+    }
+
+    /// Notes that the folder at this place was given out.
+    pub(crate) fn given(&mut self, place: usize) {
+        self.given = place + 1;
     }
 }
 
@@ -257,7 +302,7 @@ mod tests {
         let scratch = tempfile::tempdir().expect("a folder");
         for limit in [LIMIT, 100_000, 999] {
             let dir = sys::open_root(folder.path()).expect("open");
-            let names = Names::read_limited(&dir, scratch.path(), limit, &|_, _| true);
+            let names = Names::read_limited(&dir, Some(scratch.path()), limit, &mut |_, _| true);
             let mut names = names.expect("scratch").expect("read");
             for _ in 0..2 {
                 let mut found = Vec::new();

@@ -1,15 +1,17 @@
 //! Walks a tree by directory handles, in the order of the index: no path is too long, and a folder
 //! that is swapped for a link meanwhile leads nowhere.
 
+use super::ahead::{Ahead, Ending, Ticket};
 use super::names::{Name, NameKind, Names};
 use super::{Accept, Exclude, Local};
 use crate::error::EngineError;
 use crate::observer::{Observer, note, warning};
+use crate::parallel::cores;
 use crate::sys;
-use backup_model::{FileSource, NoteLevel, entry_path_of, nearest_common_sources};
+use backup_model::{FileSource, Note, NoteLevel, entry_path_of, nearest_common_sources};
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -67,8 +69,56 @@ pub(crate) struct Walk<'a> {
     pub(crate) observer: &'a dyn Observer,
 }
 
-/// An open folder, the names in it and the patterns that hold there.
-type Inner = (Arc<OwnedFd>, Names, Local);
+/// What lies in a folder.
+struct Inner {
+    dir: Arc<OwnedFd>,
+    names: Names,
+    /// The patterns that hold there.
+    local: Local,
+}
+
+/// A folder that was opened.
+struct Folder {
+    dir: Arc<OwnedFd>,
+    stat: FileStat,
+    contents: Contents,
+    /// What it holds, for GNU tar.
+    dumpdir: Option<Vec<u8>>,
+    /// What has to be said of it.
+    notes: Vec<Note>,
+}
+
+enum Contents {
+    Taken(Inner),
+    LeftOut(Option<&'static str>),
+    Unreadable(Errno),
+}
+
+/// A folder to look at ahead of the walk.
+struct Job {
+    above: Arc<OwnedFd>,
+    name: Vec<u8>,
+    /// Its path in the archive and relative to the source.
+    path: Vec<u8>,
+    relative: Vec<u8>,
+    local: Local,
+}
+
+/// When a folder is looked into.
+#[derive(Clone, Copy)]
+enum Reach {
+    /// When the walk comes to it.
+    Now,
+    /// Before, as far as its names fit into little memory.
+    Ahead,
+}
+
+/// Folders of one folder that are given out at once.
+const AHEAD: usize = 8;
+/// Threads that look ahead at most.
+const MAX_AHEAD: usize = 4;
+
+type FoldersAhead<'a> = Ahead<'a, Job, Folder>;
 
 struct Frame {
     dir: Arc<OwnedFd>,
@@ -77,6 +127,8 @@ struct Frame {
     path: usize,
     relative: usize,
     local: Local,
+    /// The folders in it that were given out, with the places of their names.
+    ahead: VecDeque<(usize, Arc<Ticket<Job, Folder>>)>,
 }
 
 /// What a folder holds, as the record `GNU.dumpdir` of GNU tar tells it ("Dumpdir" in its manual): for each
@@ -125,13 +177,7 @@ impl Walk<'_> {
         let stat = nix::sys::stat::stat(root).map_err(failed)?;
         if stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFDIR {
             let dir = Arc::new(sys::open_root(root).map_err(failed)?);
-            let mut tree = Tree { walk: self, root, device: stat.st_dev, exclude, visit };
-            let in_archive: &[u8] = if path == b"." { b"" } else { &path };
-            let mut inner = tree.read(&dir, in_archive, b"", &Local::default())?.map_err(failed)?;
-            let dumpdir = tree.dumpdir(&mut inner)?;
-            let folder = Some(Arc::clone(&dir));
-            tree.visit.visit(Found { dir, name: b".".to_vec(), path: path.clone(), stat, folder, dumpdir })?;
-            return tree.run(inner, path);
+            return Tree { walk: self, root, device: stat.st_dev, exclude }.run(dir, stat, path, visit);
         }
         let parent = root.parent().unwrap_or(Path::new("/"));
         let name = root.file_name().map(|n| n.as_bytes().to_vec()).unwrap_or_default();
@@ -148,7 +194,6 @@ struct Tree<'a> {
     /// The device of the source itself.
     device: u64,
     exclude: Exclude,
-    visit: &'a mut dyn Visit,
 }
 
 fn join(path: &mut Vec<u8>, name: &[u8]) {
@@ -159,14 +204,39 @@ fn join(path: &mut Vec<u8>, name: &[u8]) {
 }
 
 impl Tree<'_> {
-    fn run(&mut self, inner: Inner, mut path: Vec<u8>) -> Result<(), EngineError> {
+    fn run(&self, dir: Arc<OwnedFd>, stat: FileStat, path: Vec<u8>, visit: &mut dyn Visit) -> Result<(), EngineError> {
         // The root of the file system is "." in the archive, and its contents have no prefix.
-        if path == b"." {
-            path.clear();
+        let prefix = if path == b"." { Vec::new() } else { path.clone() };
+        let folder = self.contents(dir, stat, &prefix, b"", &Local::default(), Reach::Now)?;
+        if let Contents::Unreadable(e) = folder.contents {
+            return Err(EngineError::Source { path: self.root.display().to_string(), source: e.into() });
         }
+        let dir = Arc::clone(&folder.dir);
+        let Some(inner) = self.visit_folder(folder, dir, b".".to_vec(), &path, visit)? else { return Ok(()) };
+        let look = |job: Job| self.look(job);
+        let ahead = Ahead::new(&look);
+        std::thread::scope(|scope| {
+            let _ending = Ending(&ahead);
+            // One at least, for disks and servers that are slow to answer.
+            for _ in 0..(cores() - 1).clamp(1, MAX_AHEAD) {
+                let scout = std::thread::Builder::new().name("walk ahead".to_owned());
+                scout.spawn_scoped(scope, || ahead.serve()).map_err(EngineError::io("start reading", self.root))?;
+            }
+            self.descend(inner, prefix, &ahead, visit)
+        })
+    }
+
+    fn descend(
+        &self,
+        inner: Inner,
+        mut path: Vec<u8>,
+        ahead: &FoldersAhead<'_>,
+        visit: &mut dyn Visit,
+    ) -> Result<(), EngineError> {
         let mut relative: Vec<u8> = Vec::new();
-        let mut stack = vec![Frame { dir: inner.0, names: inner.1, path: path.len(), relative: 0, local: inner.2 }];
+        let mut stack = vec![Frame::new(inner, &path, &relative)];
         while let Some(frame) = stack.last_mut() {
+            frame.give(&path, &relative, ahead);
             let Some(name) = frame.names.next().map_err(EngineError::io("read names from", self.walk.scratch))? else {
                 stack.pop();
                 continue;
@@ -178,62 +248,115 @@ impl Tree<'_> {
             relative.truncate(frame.relative);
             join(&mut path, &name.bytes);
             join(&mut relative, &name.bytes);
-            if let Some((dir, names, local)) = self.entry(&frame.dir, name, &path, &relative, &frame.local)? {
-                stack.push(Frame { dir, names, path: path.len(), relative: relative.len(), local });
+            let looked = frame.ahead.front().is_some_and(|(place, _)| *place == name.place);
+            let looked = if looked { ahead.take(&mut frame.ahead) } else { None };
+            if let Some(inner) = self.entry(frame, name, looked, &path, &relative, visit)? {
+                stack.push(Frame::new(inner, &path, &relative));
             }
         }
         Ok(())
     }
 
-    /// The names in a folder that are not left out, and the patterns that hold beneath it.
-    fn read(&self, dir: &Arc<OwnedFd>, path: &[u8], relative: &[u8], above: &Local) -> Result<Result<Inner, Errno>, EngineError> {
-        let (local, wrong) = self.exclude.enter(dir.as_fd(), relative, above);
-        for text in wrong {
-            self.walk.observer.note(warning(path, text));
+    /// What lies in an open folder and is not left out.
+    fn contents(
+        &self,
+        dir: Arc<OwnedFd>,
+        stat: FileStat,
+        path: &[u8],
+        relative: &[u8],
+        above: &Local,
+        reach: Reach,
+    ) -> Result<Folder, EngineError> {
+        let mut notes = Vec::new();
+        let left_out = |why| Contents::LeftOut(why);
+        // Whoever names a source means it.
+        let below = !relative.is_empty();
+        let contents = if below && self.walk.never.contains(&(stat.st_dev, stat.st_ino)) {
+            left_out(Some("left out: the archives themselves are there"))
+        } else if self.walk.source.one_file_system && stat.st_dev != self.device {
+            left_out(Some("left out: another file system is mounted there"))
+        } else if below && self.walk.source.exclude_caches && is_cache(dir.as_fd()) {
+            left_out(None)
+        } else {
+            let (local, wrong) = self.exclude.enter(dir.as_fd(), relative, above);
+            notes.extend(wrong.into_iter().map(|text| warning(path, text)));
+            match self.names(&dir, path, relative, &local, reach, &mut notes)? {
+                Ok(names) => Contents::Taken(Inner { dir: Arc::clone(&dir), names, local }),
+                Err(e) => Contents::Unreadable(e),
+            }
+        };
+        let mut folder = Folder { dir, stat, contents, dumpdir: None, notes };
+        if self.walk.dumpdirs {
+            folder.dumpdir = Some(match &mut folder.contents {
+                Contents::Taken(Inner { dir, names, .. }) => {
+                    dumpdir(names, &|name| is_folder(dir, name)).map_err(EngineError::io("read names from", self.walk.scratch))?
+                }
+                _ => vec![0],
+            });
         }
-        if self.exclude.is_empty(&local) && self.walk.source.max_file_size.is_none() {
-            let names = Names::read(dir, self.walk.scratch, &|_, _| true)?;
-            return Ok(names.map(|names| (Arc::clone(dir), names, local)));
+        Ok(folder)
+    }
+
+    /// The names in a folder that are not left out.
+    fn names(
+        &self,
+        dir: &OwnedFd,
+        path: &[u8],
+        relative: &[u8],
+        local: &Local,
+        reach: Reach,
+        notes: &mut Vec<Note>,
+    ) -> Result<Result<Names, Errno>, EngineError> {
+        let scratch = match reach {
+            Reach::Now => Some(self.walk.scratch),
+            Reach::Ahead => None,
+        };
+        if self.exclude.is_empty(local) && self.walk.source.max_file_size.is_none() {
+            return Names::read(dir, scratch, &mut |_, _| true);
         }
         let (mut whole, mut short) = (path.to_vec(), relative.to_vec());
-        let buffers = std::cell::RefCell::new((&mut whole, &mut short));
-        let wanted = |kind: NameKind, name: &[u8]| {
-            let mut buffers = buffers.borrow_mut();
-            let (whole, short) = &mut *buffers;
+        let mut wanted = |kind: NameKind, name: &[u8]| {
             whole.truncate(path.len());
             short.truncate(relative.len());
-            join(whole, name);
-            join(short, name);
+            join(&mut whole, name);
+            join(&mut short, name);
             let is_folder = match kind {
                 NameKind::Unknown => is_folder(dir, name),
                 kind => kind == NameKind::Folder,
             };
-            !self.exclude.leaves_out(short, whole, is_folder, &local) && !self.too_large(dir, kind, name, whole)
+            if self.exclude.leaves_out(&short, &whole, is_folder, local) {
+                return false;
+            }
+            let large = self.too_large(dir, kind, name);
+            if let Some(size) = large {
+                let text = format!("left out: {size} bytes are more than max_file_size");
+                notes.push(note(NoteLevel::Info, &whole, text));
+            }
+            large.is_none()
         };
-        let names = Names::read(dir, self.walk.scratch, &wanted)?;
-        Ok(names.map(|names| (Arc::clone(dir), names, local)))
+        Names::read(dir, scratch, &mut wanted)
     }
 
-    fn too_large(&self, dir: &OwnedFd, kind: NameKind, name: &[u8], path: &[u8]) -> bool {
-        let Some(limit) = self.walk.source.max_file_size else { return false };
+    /// The size of a file that is larger than may be taken.
+    fn too_large(&self, dir: &OwnedFd, kind: NameKind, name: &[u8]) -> Option<u64> {
+        let limit = self.walk.source.max_file_size?;
         if !matches!(kind, NameKind::File | NameKind::Unknown) {
-            return false;
+            return None;
         }
-        let large = sys::stat_at(dir, name)
-            .ok()
-            .filter(|s| s.st_mode & nix::libc::S_IFMT == nix::libc::S_IFREG && s.st_size as u64 > limit);
-        if let Some(stat) = large {
-            self.info(path, format!("left out: {} bytes are more than max_file_size", stat.st_size));
-        }
-        large.is_some()
+        let stat = sys::stat_at(dir, name).ok()?;
+        (stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFREG && stat.st_size as u64 > limit).then_some(stat.st_size as u64)
     }
 
-    fn dumpdir(&self, inner: &mut Inner) -> Result<Option<Vec<u8>>, EngineError> {
-        if !self.walk.dumpdirs {
-            return Ok(None);
+    /// Looks into a folder ahead of the walk. Whatever is out of the ordinary is left to the walk.
+    fn look(&self, job: Job) -> Option<Folder> {
+        let dir = sys::open_dir_at(&job.above, &job.name).ok()?;
+        let stat = sys::stat_fd(&dir).ok()?;
+        let folder = self.contents(Arc::new(dir), stat, &job.path, &job.relative, &job.local, Reach::Ahead);
+        let mut folder = folder.ok().filter(|f| !matches!(f.contents, Contents::Unreadable(_)))?;
+        if let Contents::Taken(inner) = &mut folder.contents {
+            inner.names.look(&inner.dir);
         }
-        let (dir, names, _) = inner;
-        dumpdir(names, &|name| is_folder(dir, name)).map(Some).map_err(EngineError::io("read names from", self.walk.scratch))
+        Some(folder)
     }
 
     /// Says what is wrong with one entry, or fails if the whole source went away.
@@ -246,21 +369,22 @@ impl Tree<'_> {
         Ok(())
     }
 
-    fn info(&self, path: &[u8], text: impl ToString) {
-        self.walk.observer.note(note(NoteLevel::Info, path, text));
-    }
-
     /// One entry; a folder to go into is answered.
     fn entry(
-        &mut self,
-        dir: &Arc<OwnedFd>,
+        &self,
+        frame: &Frame,
         name: Name,
+        looked: Option<Folder>,
         path: &[u8],
         relative: &[u8],
-        above: &Local,
+        visit: &mut dyn Visit,
     ) -> Result<Option<Inner>, EngineError> {
-        let name = name.bytes;
-        let stat = match sys::stat_at(dir, &name) {
+        let dir = Arc::clone(&frame.dir);
+        if let Some(folder) = looked {
+            return self.visit_folder(folder, dir, name.bytes, path, visit);
+        }
+        let (stat, name) = (name.stat, name.bytes);
+        let stat = match stat.map_or_else(|| sys::stat_at(&dir, &name), Ok) {
             Ok(stat) => stat,
             Err(e) => {
                 let text = match e {
@@ -271,13 +395,16 @@ impl Tree<'_> {
             }
         };
         if stat.st_mode & nix::libc::S_IFMT != nix::libc::S_IFDIR {
-            let dir = Arc::clone(dir);
-            self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: None, dumpdir: None })?;
+            visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: None, dumpdir: None })?;
             return Ok(None);
         }
-        let empty = self.walk.dumpdirs.then(|| vec![0]);
-        let inner = match sys::open_dir_at(dir, &name) {
-            Ok(inner) => Arc::new(inner),
+        match sys::open_dir_at(&dir, &name) {
+            Ok(inner) => {
+                // The handle is the truth; the name may have changed hands since.
+                let stat = sys::stat_fd(&inner).unwrap_or(stat);
+                let folder = self.contents(Arc::new(inner), stat, path, relative, &frame.local, Reach::Now)?;
+                self.visit_folder(folder, dir, name, path, visit)
+            }
             Err(e) => {
                 let text = match e {
                     Errno::ENOENT => "vanished while the folder was read".to_owned(),
@@ -286,35 +413,62 @@ impl Tree<'_> {
                 };
                 self.trouble(path, e, text)?;
                 if e == Errno::EACCES {
-                    let dir = Arc::clone(dir);
-                    self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: None, dumpdir: empty })?;
+                    let dumpdir = self.walk.dumpdirs.then(|| vec![0]);
+                    visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: None, dumpdir })?;
                 }
-                return Ok(None);
-            }
-        };
-        // The handle is the truth; the name may have changed hands since.
-        let stat = sys::stat_fd(&inner).unwrap_or(stat);
-        let mut contents = None;
-        if self.walk.never.contains(&(stat.st_dev, stat.st_ino)) {
-            self.info(path, "left out: the archives themselves are there");
-        } else if self.walk.source.one_file_system && stat.st_dev != self.device {
-            self.info(path, "left out: another file system is mounted there");
-        } else if !(self.walk.source.exclude_caches && is_cache(inner.as_fd())) {
-            match self.read(&inner, path, relative, above)? {
-                Ok(read) => contents = Some(read),
-                Err(e) => {
-                    let text = format!("cannot be listed, its contents are missing: {}", e.desc());
-                    self.trouble(path, e, text)?;
-                }
+                Ok(None)
             }
         }
-        let dumpdir = match &mut contents {
-            Some(contents) => self.dumpdir(contents)?,
-            None => empty,
-        };
-        let (dir, folder) = (Arc::clone(dir), Some(inner));
-        self.visit.visit(Found { dir, name, path: path.to_vec(), stat, folder, dumpdir })?;
-        Ok(contents)
+    }
+
+    /// Tells of a folder that was opened; what lies in it is answered.
+    fn visit_folder(
+        &self,
+        folder: Folder,
+        dir: Arc<OwnedFd>,
+        name: Vec<u8>,
+        path: &[u8],
+        visit: &mut dyn Visit,
+    ) -> Result<Option<Inner>, EngineError> {
+        for note in folder.notes {
+            self.walk.observer.note(note);
+        }
+        let mut inner = None;
+        match folder.contents {
+            Contents::Taken(taken) => inner = Some(taken),
+            Contents::LeftOut(None) => {}
+            Contents::LeftOut(Some(why)) => self.walk.observer.note(note(NoteLevel::Info, path, why.to_owned())),
+            Contents::Unreadable(e) => {
+                let text = format!("cannot be listed, its contents are missing: {}", e.desc());
+                self.trouble(path, e, text)?;
+            }
+        }
+        let Folder { dir: open, stat, dumpdir, .. } = folder;
+        visit.visit(Found { dir, name, path: path.to_vec(), stat, folder: Some(open), dumpdir })?;
+        Ok(inner)
+    }
+}
+
+impl Frame {
+    fn new(inner: Inner, path: &[u8], relative: &[u8]) -> Self {
+        let Inner { dir, names, local } = inner;
+        Self { dir, names, path: path.len(), relative: relative.len(), local, ahead: VecDeque::new() }
+    }
+
+    /// Gives the next folders in this one to those who look ahead.
+    fn give(&mut self, path: &[u8], relative: &[u8], ahead: &FoldersAhead<'_>) {
+        while self.ahead.len() < AHEAD {
+            let Some((place, name)) = self.names.next_folder() else { return };
+            let job = || {
+                let (mut path, mut relative) = (path[..self.path].to_vec(), relative[..self.relative].to_vec());
+                join(&mut path, name);
+                join(&mut relative, name);
+                Job { above: Arc::clone(&self.dir), name: name.to_vec(), path, relative, local: self.local.clone() }
+            };
+            let Some(ticket) = ahead.give(job) else { return };
+            self.ahead.push_back((place, ticket));
+            self.names.given(place);
+        }
     }
 }
 
