@@ -43,6 +43,9 @@ pub enum EditError {
     /// The file is a mount point.
     #[error("{0} is itself a mount point, which cannot be replaced atomically; mount the folder that holds it instead")]
     MountPoint(String),
+    /// There is no room for the new file.
+    #[error("the disk of {0} is full, and the file is as it was; free some space and try again")]
+    Full(String),
     /// It cannot be read or written.
     #[error("cannot {doing} {path}: {source}")]
     Io {
@@ -121,6 +124,9 @@ impl Editor {
             let _ = fs::remove_file(&new);
             if source.raw_os_error() == Some(nix::libc::EBUSY) {
                 return EditError::MountPoint(real.display().to_string());
+            }
+            if matches!(source.raw_os_error(), Some(nix::libc::ENOSPC | nix::libc::EDQUOT)) {
+                return EditError::Full(real.display().to_string());
             }
             EditError::Io { doing: "write", path: real.display().to_string(), source }
         })
