@@ -18,7 +18,8 @@ fi
 needs=("cc:gcc" "make:make")
 if [ "$want" != build ]; then
     needs+=("git:git" "tar:tar" "gzip:gzip" "zstd:zstd" "perl:perl-base" "setpriv:util-linux" "mount:mount"
-        "/usr/share/doc/libfaketime:libfaketime" "strace:strace" "gpg:gnupg" "mkfs.ext4:e2fsprogs" "xfs_io:xfsprogs")
+        "/usr/share/doc/libfaketime:libfaketime" "strace:strace" "gpg:gnupg" "mkfs.ext4:e2fsprogs" "xfs_io:xfsprogs"
+        "/usr/lib/postgresql:postgresql" "mariadbd:mariadb-server" "sqlite3:sqlite3" "pkill:procps")
 fi
 if [ "$want" = soak ]; then
     needs+=("g++:g++")

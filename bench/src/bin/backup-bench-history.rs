@@ -39,6 +39,7 @@ fn run(n: i64, start: DateTime<Utc>) -> Run {
             bytes: 1 << 30,
             stored: (n as u64 * 7919) % (1 << 30),
             warnings: 0,
+            ..RunCounts::default()
         },
         error: (status == RunStatus::Failed).then(|| format!("cannot read /data/{}: Input/output error", n % 9000)),
         archive: None,

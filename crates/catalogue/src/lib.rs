@@ -31,7 +31,8 @@ pub struct Catalogue {
 }
 
 /// The steps from an empty database to the present schema, in order.
-const SQLITE: &[&str] = &[include_str!("sql/0001_sqlite.sql"), include_str!("sql/0002_sqlite.sql")];
+const SQLITE: &[&str] =
+    &[include_str!("sql/0001_sqlite.sql"), include_str!("sql/0002_sqlite.sql"), include_str!("sql/0003_sqlite.sql")];
 
 impl Catalogue {
     /// Opens or makes the SQLite catalogue at a path.

@@ -23,7 +23,7 @@ where
 }
 
 /// The columns that [`run`] reads.
-pub(crate) const RUN: &str = "id, operation, cause, name, kind, content, form, status, planned, created, started, ended, files, folders, others, bytes, stored, warnings, error, archive, archive_path, host, request";
+pub(crate) const RUN: &str = "id, operation, cause, name, kind, content, form, status, planned, created, started, ended, files, folders, others, bytes, stored, warnings, tables, records, error, archive, archive_path, host, request";
 
 pub(crate) fn run(row: &AnyRow) -> Result<Run, CatalogueError> {
     let text = |column: &str| row.try_get::<String, _>(column);
@@ -51,6 +51,8 @@ pub(crate) fn run(row: &AnyRow) -> Result<Run, CatalogueError> {
             bytes: number("bytes")?,
             stored: number("stored")?,
             warnings: number("warnings")?,
+            tables: number("tables")?,
+            records: number("records")?,
         },
         error: row.try_get("error")?,
         archive: archive.map(|a| word(&a)).transpose()?,

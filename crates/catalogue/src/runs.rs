@@ -53,8 +53,8 @@ pub struct Finish {
     pub counts: RunCounts,
     /// Why it failed, or the first warning.
     pub error: Option<String>,
-    /// The archive that was made, with its path.
-    pub made: Option<(Manifest, String)>,
+    /// The archives that were made, with their paths. The run's own is the first.
+    pub made: Vec<(Manifest, String)>,
     /// What it had to say about paths.
     pub notes: Vec<Note>,
 }
@@ -191,7 +191,8 @@ impl Catalogue {
         let c = finish.counts;
         sqlx::query(
             "UPDATE runs SET status = $1, ended = $2, ms = $3, files = $4, folders = $5, others = $6, bytes = $7, stored = $8, warnings = $9, \
-             error = $10, text_id = $11, started = $12, kind = CASE WHEN $13 = '' THEN kind ELSE $13 END WHERE id = $14",
+             error = $10, text_id = $11, started = $12, kind = CASE WHEN $13 = '' THEN kind ELSE $13 END, \
+             tables = $14, records = $15 WHERE id = $16",
         )
         .bind(finish.status.as_str())
         .bind(millis(finish.ended))
@@ -205,15 +206,21 @@ impl Catalogue {
         .bind(finish.error.clone())
         .bind(text)
         .bind(millis(started))
-        .bind(finish.made.as_ref().map_or("", |(m, _)| m.kind.as_str()))
+        .bind(finish.made.first().map_or("", |(m, _)| m.kind.as_str()))
+        .bind(c.tables as i64)
+        .bind(c.records as i64)
         .bind(&key)
         .execute(&mut *transaction)
         .await?;
-        if let Some((manifest, path)) = &finish.made {
+        for (manifest, path) in &finish.made {
             crate::archives::insert(&mut transaction, manifest, path, finish.ended).await?;
-            sqlx::query("UPDATE runs SET archive = $1, archive_path = $2 WHERE id = $3")
+        }
+        if let Some((manifest, path)) = finish.made.first() {
+            sqlx::query("UPDATE runs SET archive = $1, archive_path = $2, content = $3, form = $4 WHERE id = $5")
                 .bind(manifest.id.to_string())
                 .bind(path)
+                .bind(&manifest.content)
+                .bind(&manifest.form)
                 .bind(&key)
                 .execute(&mut *transaction)
                 .await?;
@@ -259,8 +266,8 @@ impl Catalogue {
             let (c, ms) = (run.counts, run.seconds().map_or(0, |s| (s * 1000.0) as i64));
             sqlx::query(
                 "INSERT INTO runs (id, operation, cause, name, kind, content, form, status, planned, created, started, ended, ms, \
-                 files, folders, others, bytes, stored, warnings, error, archive, archive_path, host, request, text_id) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25) \
+                 files, folders, others, bytes, stored, warnings, error, archive, archive_path, host, request, text_id, tables, records) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27) \
                  ON CONFLICT DO NOTHING",
             )
             .bind(run.id.to_string())
@@ -288,6 +295,8 @@ impl Catalogue {
             .bind(&run.host)
             .bind(run.request.to_string())
             .bind(text)
+            .bind(c.tables as i64)
+            .bind(c.records as i64)
             .execute(&mut *transaction)
             .await?;
         }

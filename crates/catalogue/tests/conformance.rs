@@ -45,9 +45,9 @@ fn finish(status: RunStatus, ended: DateTime<Utc>, error: Option<&str>) -> Finis
     Finish {
         status,
         ended,
-        counts: RunCounts { files: 3, folders: 2, others: 1, bytes: 100, stored: 50, warnings: 1 },
+        counts: RunCounts { files: 3, folders: 2, others: 1, bytes: 100, stored: 50, warnings: 1, tables: 4, records: 70 },
         error: error.map(str::to_owned),
-        made: None,
+        made: Vec::new(),
         notes: vec![Note { level: NoteLevel::Warning, path: "a/b".into(), text: "gone".into() }],
     }
 }
@@ -63,6 +63,7 @@ fn manifest(schedule: &str, started: &str) -> Manifest {
         parent: None,
         full_because: None,
         changed: None,
+        database: None,
         encryption: None,
         content: "full".into(),
         form: "tar".into(),
@@ -128,7 +129,7 @@ async fn a_run_from_wish_to_end() {
 
     let m = manifest("docs", "2026-11-21T10:00:00+01:00");
     let done = Finish {
-        made: Some((m.clone(), "/b/docs/x.tar.gz".into())),
+        made: vec![(m.clone(), "/b/docs/x.tar.gz".into())],
         ..finish(RunStatus::Warning, t + Duration::seconds(12), Some("a/b: gone"))
     };
     c.finish(run.id, &done).await.expect("finished");

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 pub(crate) const LATER: &[&str] = &[
     "check",
     "cleanup",
-    "database",
     "destination",
     "notifier",
     "push",
@@ -19,13 +18,11 @@ pub(crate) const LATER: &[&str] = &[
     "token",
     "audit",
     "recover",
-    "--database",
     "--destination",
     "--notify",
-    "--into",
 ];
 
-/// Backs up folders on schedules, and brings them back.
+/// Backs up folders and databases on schedules, and brings them back.
 #[derive(Parser)]
 #[command(
     name = "backupctl",
@@ -53,6 +50,12 @@ pub(crate) struct SettingArgs {
     /// A folder or file to back up (may be given several times)
     #[arg(long, value_name = "PATH", num_args = 1..)]
     pub(crate) source: Vec<PathBuf>,
+    /// A database instead of files: the name of one that was added, or a URL
+    #[arg(long, value_name = "NAME|URL", conflicts_with = "source")]
+    pub(crate) database: Option<String>,
+    /// What of a database: full, metadata (definitions) or data (rows)
+    #[arg(long)]
+    pub(crate) content: Option<String>,
     /// Leave out what matches, as in .gitignore (may be given several times)
     #[arg(long, value_name = "PATTERN")]
     pub(crate) exclude: Vec<String>,
@@ -186,7 +189,7 @@ pub(crate) enum Command {
     Init,
     /// Make a schedule
     #[command(
-        after_help = "Examples:\n  backupctl create \"documents;09:00;docs_morning\"\n  backupctl create home --source /home /etc --cron \"30 2 * * *\" --keep-daily 7 --keep-weekly 4"
+        after_help = "Examples:\n  backupctl create \"documents;09:00;docs_morning\"\n  backupctl create home --source /home /etc --cron \"30 2 * * *\" --keep-daily 7 --keep-weekly 4\n  backupctl create shop --database shop --every hourly --keep-last 48"
     )]
     Create {
         /// "path;hh:mm;name", or a name with --source and a time
@@ -310,11 +313,11 @@ pub(crate) enum Command {
         /// Name or index of a schedule
         name: Option<String>,
     },
-    /// Bring files back, whole or in part; needs no daemon and no catalogue
+    /// Bring files or a database back, whole or in part; needs no daemon and no catalogue
     #[command(
-        after_help = "Examples:\n  backupctl restore docs_morning --to /tmp/restored\n  backupctl restore docs_morning@2026-11-20 --to /tmp/restored --path home/me/letter.odt\n  backupctl restore /mnt/usb/full_2026-11-21_09-00-00.tar.gz --to /tmp/restored\n  backupctl restore docs_morning --in-place --overwrite older --dry-run"
+        after_help = "Examples:\n  backupctl restore docs_morning --to /tmp/restored\n  backupctl restore docs_morning@2026-11-20 --to /tmp/restored --path home/me/letter.odt\n  backupctl restore /mnt/usb/full_2026-11-21_09-00-00.tar.gz --to /tmp/restored\n  backupctl restore docs_morning --in-place --overwrite older --dry-run\n  backupctl restore shop@2026-11-20 --into shop_of_yesterday\n  backupctl restore shop --into shop --overwrite"
     )]
-    Restore(RestoreArgs),
+    Restore(Box<RestoreArgs>),
     /// Check archives against their checksums, or read back every byte
     #[command(
         after_help = "Examples:\n  backupctl verify docs_morning --deep\n  backupctl verify --all\n  backupctl verify /mnt/usb/full_2026-11-21_09-00-00.tar.gz --deep"
@@ -331,6 +334,14 @@ pub(crate) enum Command {
         deep: bool,
         #[command(flatten)]
         keys: KeyArgs,
+    },
+    /// Add, test, list and delete databases
+    #[command(
+        after_help = "Examples:\n  backupctl database add shop --url postgres://backup@localhost/shop --password-file /etc/backupd/shop.password\n  backupctl database test shop\n  backupctl create shop --database shop --every hourly --keep-last 48"
+    )]
+    Database {
+        #[command(subcommand)]
+        command: DatabaseCommand,
     },
     /// Make, show and check keys for encrypted archives
     #[command(
@@ -577,12 +588,83 @@ pub(crate) enum KeyCommand {
     },
 }
 
+#[derive(Subcommand)]
+pub(crate) enum DatabaseCommand {
+    /// Add a database to schedules.toml
+    #[command(
+        after_help = "Examples:\n  backupctl database add shop --url postgres://backup@db.example:5432/shop?tls=verify-full --password-file /etc/backupd/shop.password\n  backupctl database add all --url mariadb://backup@localhost/* --password-env DB_PASSWORD\n  pass show db | backupctl database add blog --url 'mysql:///blog?socket=/run/mysqld/mysqld.sock' --password-stdin\n  backupctl database add app --url sqlite:///srv/app/app.db\n\nThe path of the URL names databases, parted by commas; * means all of the server. Special characters are %-encoded."
+    )]
+    Add {
+        /// Its name
+        name: String,
+        /// Where it is: postgres://, mysql://, mariadb:// or sqlite://, without a password
+        #[arg(long)]
+        url: String,
+        /// File whose first line is the password
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["password_env", "password_stdin"])]
+        password_file: Option<PathBuf>,
+        /// Variable of the environment that holds the password
+        #[arg(long, value_name = "VARIABLE", conflicts_with = "password_stdin")]
+        password_env: Option<String>,
+        /// Read the password from standard input; it is kept in a file that only the home's owner can read
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List databases
+    #[command(after_help = "Example:\n  backupctl database list")]
+    List,
+    /// Look at everything that a backup needs: sign-in, version, rights, client programs
+    #[command(after_help = "Example:\n  backupctl database test shop")]
+    Test {
+        /// Its name
+        name: String,
+    },
+    /// Delete a database from schedules.toml; its archives stay
+    #[command(after_help = "Example:\n  backupctl database delete shop")]
+    Delete {
+        /// Its name
+        name: String,
+    },
+}
+
+/// Restores into databases.
+#[derive(ClapArgs, Default)]
+pub(crate) struct IntoArgs {
+    /// Restore a database into this one: a name, or the URL of another server
+    #[arg(long, value_name = "DATABASE|URL", allow_hyphen_values = true)]
+    pub(crate) into: Option<String>,
+    /// Which database, where the archive's name means several
+    #[arg(long, value_name = "NAME", requires = "into", allow_hyphen_values = true)]
+    pub(crate) database: Option<String>,
+    /// Another of the servers in schedules.toml
+    #[arg(long, value_name = "NAME", requires = "into")]
+    pub(crate) server: Option<String>,
+    /// File with the password for a URL
+    #[arg(long, value_name = "FILE", requires = "into")]
+    pub(crate) database_password_file: Option<PathBuf>,
+    /// Make no copy of the database that --overwrite replaces
+    #[arg(long, requires = "into")]
+    pub(crate) no_safety_dump: bool,
+    /// Definitions without rows
+    #[arg(long, requires = "into")]
+    pub(crate) metadata_only: bool,
+    /// One table only (PostgreSQL, format = "custom")
+    #[arg(long, value_name = "TABLE", requires = "into")]
+    pub(crate) table: Option<String>,
+    /// Leave out owners and rights
+    #[arg(long, requires = "into")]
+    pub(crate) no_owner: bool,
+    /// Keep the database that is replaced, under another name (PostgreSQL)
+    #[arg(long, requires = "into")]
+    pub(crate) keep_old: bool,
+}
+
 #[derive(ClapArgs)]
 pub(crate) struct RestoreArgs {
     /// A file's path, an id (or 8 characters of it), or NAME, NAME@latest or NAME@TIME
     pub(crate) archive: String,
     /// The folder to restore beneath
-    #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "stdout", "as_tar"], conflicts_with_all = ["in_place", "stdout", "as_tar"])]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "stdout", "as_tar", "into"], conflicts_with_all = ["in_place", "stdout", "as_tar", "into"])]
     pub(crate) to: Option<PathBuf>,
     /// Restore to where the files came from
     #[arg(long, conflicts_with_all = ["stdout", "as_tar"])]
@@ -602,9 +684,11 @@ pub(crate) struct RestoreArgs {
     /// Drop so many leading components of names
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) strip: usize,
-    /// What to do where a file exists already
-    #[arg(long, value_enum, default_value = "never")]
+    /// What to do where a file exists already; with --into, replace a database that holds something
+    #[arg(long, value_enum, default_value = "never", num_args = 0..=1, default_missing_value = "always")]
     pub(crate) overwrite: OverwriteArg,
+    #[command(flatten)]
+    pub(crate) database: IntoArgs,
     /// Owners by the names that the archive holds, where this machine knows them, instead of by numbers
     #[arg(long)]
     pub(crate) owners_by_name: bool,

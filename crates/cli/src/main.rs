@@ -63,6 +63,7 @@ impl Command {
                 | Self::Scrub { .. }
                 | Self::Consolidate { .. }
                 | Self::Rebuild { .. }
+                | Self::Restore(..)
                 | Self::Delete { .. }
                 | Self::Cancel { .. }
                 | Self::Report

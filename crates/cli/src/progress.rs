@@ -91,7 +91,16 @@ pub(crate) fn tell(run: &RunView) -> Result<(), Failure> {
     let seconds = run.seconds.unwrap_or(0.0);
     let rate = if seconds > 0.05 { format!(", {}/s", format_size((run.bytes as f64 / seconds) as u64)) } else { String::new() };
     let took = format_duration(seconds);
+    let of_database = run.tables > 0 || run.records > 0 || !matches!(run.form.as_str(), "tar" | "");
     let what = match run.operation.as_str() {
+        "backup" if of_database => format!(
+            "{} tables, {} rows, {} into {} in {took}{rate}",
+            run.tables,
+            run.records,
+            format_size(run.bytes),
+            format_size(run.stored)
+        ),
+        "restore" | "drill" if of_database => format!("{} tables, {} rows in {took}", run.tables, run.records),
         "backup" => format!(
             "{} files, {} folders, {} into {} in {took}{rate}",
             run.files,

@@ -3,8 +3,8 @@
 use crate::keys::{self, Keys};
 use crate::settings::{DaemonSettings, File, LogFormat, LogSettings};
 use backup_model::{
-    Compression, CronExpr, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Preset, Schedule, Trigger, parse_duration,
-    parse_size,
+    Compression, Content, CronExpr, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Preset, Schedule, Trigger,
+    parse_duration, parse_size,
 };
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
@@ -164,6 +164,7 @@ impl Reader {
         if let Some(defaults) = defaults {
             self.common(&[defaults])?;
         }
+        let databases = top.get("databases").map(|item| self.databases(item)).transpose()?.unwrap_or_default();
         let mut schedules: Vec<Schedule> = Vec::new();
         let mut lines: BTreeMap<String, usize> = BTreeMap::new();
         if let Some(item) = top.get("schedule") {
@@ -182,10 +183,11 @@ impl Reader {
                         format!("the name {} is taken by the schedule of line {first}; choose another name", schedule.name);
                     return Err(FileError { line: Some(line), message });
                 }
+                self.known_database(table, &schedule, &databases)?;
                 schedules.push(schedule);
             }
         }
-        Ok(File { daemon, schedules })
+        Ok(File { daemon, databases, schedules })
     }
 
     fn daemon(&self, item: &Item) -> Found<DaemonSettings> {
@@ -259,8 +261,12 @@ impl Reader {
                 }
                 paths
             }
+            None if table.contains_key("database") => Vec::new(),
             None => {
-                return Err(self.plain_error(at, format!("the schedule {name} has no source; write source = [\"documents\"]")));
+                let message = format!(
+                    "the schedule {name} has no source; write source = [\"documents\"], or database = \"shop\" for one of [databases]"
+                );
+                return Err(self.plain_error(at, message));
             }
         };
         let trigger = self.trigger(table, at)?;
@@ -271,6 +277,7 @@ impl Reader {
         schedule.name = name;
         schedule.trigger = trigger;
         schedule.source.paths = paths.into_iter().map(PathBuf::from).collect();
+        self.database_of(table, &mut schedule)?;
         Ok(schedule)
     }
 
@@ -300,21 +307,19 @@ impl Reader {
     fn common(&self, layers: &[&dyn TableLike]) -> Found<Schedule> {
         let get = |key: &str| layers.iter().find_map(|t| t.get(key));
         let flag = |key: &str, default: bool| get(key).map_or(Ok(default), |i| self.flag(i, key));
-        for (key, only) in [("content", "full"), ("form", "tar")] {
-            if let Some(item) = get(key) {
-                let word = self.text_of(item, key)?;
-                let known: &[&str] = match key {
-                    "content" => &["full", "metadata", "data"],
-                    _ => &["tar", "repository"],
-                };
-                if !known.contains(&word) {
-                    return self.error(item, format!("{word:?} is no {key}; write {only:?}"));
+        if let Some(item) = get("form") {
+            match self.text_of(item, "form")? {
+                "tar" => {}
+                "repository" => {
+                    return self.error(item, "form = \"repository\" is not in this version; write \"tar\" or leave it out");
                 }
-                if word != only {
-                    return self.error(item, format!("{key} = {word:?} is not in this version; write {only:?} or leave it out"));
-                }
+                word => return self.error(item, format!("{word:?} is no form; write \"tar\"")),
             }
         }
+        let content = match get("content") {
+            Some(item) => self.parsed(item, self.text_of(item, "content")?.parse::<Content>())?,
+            None => Content::default(),
+        };
         let timezone = match get("timezone") {
             Some(item) => {
                 let text = self.text_of(item, "timezone")?;
@@ -374,6 +379,7 @@ impl Reader {
         let name = Name::new("x").map_err(|e| self.plain_error(None, e))?;
         Ok(Schedule {
             enabled: flag("enabled", true)?,
+            content,
             kinds: self.kinds(get_item)?,
             compression,
             keep,
@@ -458,7 +464,22 @@ mod tests {
             (format!("{schedule}manual = true\ndrill = \"often\""), "line 6: \"often\" is no rhythm of drills"),
             (format!("{schedule}manual = true\nexclude_presets = [\"x\"]"), "line 6: \"x\" is no preset"),
             (format!("{schedule}manual = true\nignore_files = [\"a/b\"]"), "line 6: `ignore_files` must be names"),
-            ("[databases.x]\nurl = \"y\"".to_owned(), "line 2: `databases` is not in this version"),
+            ("[destinations.x]\nurl = \"y\"".to_owned(), "line 2: `destinations` is not in this version"),
+            ("[databases.x]\nurl = \"y\"".to_owned(), "line 3: it is no URL of a database"),
+            ("[databases.x]\nurl = \"postgres://me:secret@h/d\"".to_owned(), "line 3: a password does not stand in a URL"),
+            ("[databases.x]\nurl = \"postgres://h/d\"\npassword = \"secret\"".to_owned(), "a secret does not stand in this file"),
+            ("[databases.x]\nurl = \"mysql://h/d\"\nformat = \"custom\"".to_owned(), "`format` is for PostgreSQL"),
+            ("[databases.x]\nurl = \"mysql://h/d\"\nscratch = \"y\"".to_owned(), "no database of the same engine"),
+            (format!("{schedule}manual = true\ncontent = \"data\""), "line 6: `content` is for databases"),
+            (
+                "[databases.x]\nurl = \"mysql://h/d\"\n[[schedule]]\nname = \"a\"\ndatabase = \"x\"\nmanual = true\nkind = \"incremental\"".to_owned(),
+                "a dump of a database is always full",
+            ),
+            ("[[schedule]]\nname = \"a\"\ndatabase = \"x\"\nmanual = true".to_owned(), "there is no [databases.x]; add it"),
+            (
+                "[[schedule]]\nname = \"a\"\ndatabase = \"x\"\nsource = [\"y\"]\nmanual = true".to_owned(),
+                "either a `source` or a `database`",
+            ),
             ("[daemon]\nlisten = \"127.0.0.1:8620\"".to_owned(), "line 3: listening on TCP is not in this version"),
             (format!("{schedule}manual = true\nkeep = {{ days = 400 }}"), "line 6: `days` must be a whole number from 1 to 365"),
             (

@@ -37,6 +37,12 @@ pub enum EditError {
     /// No schedule has this name.
     #[error("there is no schedule {0}; `backupctl list` shows all")]
     NoSchedule(String),
+    /// No database has this name.
+    #[error("there is no database {0}; `backupctl database list` shows all")]
+    NoDatabase(String),
+    /// A database with this name exists.
+    #[error("there is already a database {0}; choose another name, or `backupctl database delete {0}` first")]
+    DatabaseExists(String),
     /// A schedule with this name exists.
     #[error("there is already a schedule {0}; choose another name, or `backupctl delete {0}` first")]
     Exists(String),
@@ -152,6 +158,36 @@ impl Editor {
         })
     }
 
+    /// Adds a database.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn add_database(&self, name: &Name, keys: Vec<(&'static str, Value)>) -> Result<(), EditError> {
+        self.edit(|document, file| {
+            if file.database(name.as_str()).is_some() {
+                return Err(EditError::DatabaseExists(name.to_string()));
+            }
+            let mut table = Table::new();
+            table.decor_mut().set_prefix("\n");
+            for (key, value) in keys {
+                table.insert(key, Item::Value(value));
+            }
+            databases(document)?.insert(name.as_str(), Item::Table(table));
+            Ok(())
+        })
+    }
+
+    /// Removes a database.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn delete_database(&self, name: &str) -> Result<(), EditError> {
+        self.edit(|document, _| match databases(document)?.remove(name) {
+            Some(_) => Ok(()),
+            None => Err(EditError::NoDatabase(name.to_owned())),
+        })
+    }
+
     /// Sets keys of a schedule, or removes those whose value is `None`.
     ///
     /// # Errors
@@ -222,6 +258,17 @@ impl Editor {
             Ok(())
         })
     }
+}
+
+fn databases(document: &mut DocumentMut) -> Result<&mut dyn toml_edit::TableLike, EditError> {
+    let item = document.entry("databases").or_insert_with(|| {
+        let mut table = Table::new();
+        table.set_implicit(true);
+        Item::Table(table)
+    });
+    item.as_table_like_mut().ok_or_else(|| {
+        EditError::After(FileError { line: None, message: "databases are written as [databases.NAME]".to_owned() })
+    })
 }
 
 fn tables(document: &mut DocumentMut) -> Result<&mut ArrayOfTables, EditError> {

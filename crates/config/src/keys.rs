@@ -9,9 +9,9 @@ pub(crate) struct Keys {
 }
 
 pub(crate) const TOP: Keys = Keys {
-    known: &["version", "daemon", "defaults", "schedule"],
+    known: &["version", "daemon", "defaults", "databases", "schedule"],
     also: &[],
-    later: &["receiver", "destinations", "databases", "notifiers", "predecessors"],
+    later: &["receiver", "destinations", "notifiers", "predecessors"],
 };
 
 pub(crate) const DAEMON: Keys = Keys {
@@ -31,7 +31,13 @@ pub(crate) const SECRET: Keys = Keys { known: &["env", "file", "command"], also:
 
 pub(crate) const LIMIT: Keys = Keys { known: &["rate", "from", "to"], also: &[], later: &[] };
 
-const LATER_IN_SCHEDULE: &[&str] = &["database", "destinations", "notify"];
+pub(crate) const DATABASE: Keys = Keys {
+    known: &["url", "password", "client", "programs", "format", "roles", "lock_timeout", "scratch", "strip_definer"],
+    also: &[],
+    later: &[],
+};
+
+const LATER_IN_SCHEDULE: &[&str] = &["destinations", "notify"];
 
 pub(crate) const DEFAULTS: Keys = Keys {
     known: &[
@@ -72,8 +78,11 @@ pub(crate) const DEFAULTS: Keys = Keys {
     later: LATER_IN_SCHEDULE,
 };
 
-pub(crate) const SCHEDULE: Keys =
-    Keys { known: &["name", "title", "source", "at", "cron", "every", "manual"], also: DEFAULTS.known, later: LATER_IN_SCHEDULE };
+pub(crate) const SCHEDULE: Keys = Keys {
+    known: &["name", "title", "source", "database", "at", "cron", "every", "manual"],
+    also: DEFAULTS.known,
+    later: LATER_IN_SCHEDULE,
+};
 
 impl Keys {
     fn all(&self) -> impl Iterator<Item = &'static str> {

@@ -1,6 +1,7 @@
 //! The home folder and its `schedules.toml`: found, read, checked, edited in place; log files.
 
 mod check;
+mod databases;
 mod edit;
 mod home;
 mod keys;

@@ -90,7 +90,7 @@ impl Reader {
         Ok(Some(out))
     }
 
-    fn secret(&self, item: &Item, key: &str) -> Found<SecretSource> {
+    pub(crate) fn secret(&self, item: &Item, key: &str) -> Found<SecretSource> {
         let wrong = || {
             format!("`{key}` must be {{ env = \"NAME\" }}, {{ file = \"/path\" }} or {{ command = [\"program\", \"argument\"] }}")
         };
@@ -112,7 +112,7 @@ impl Reader {
         found.map_or_else(|| self.error(item, wrong()), Ok)
     }
 
-    fn argv(&self, item: &Item, key: &str) -> Found<Vec<String>> {
+    pub(crate) fn argv(&self, item: &Item, key: &str) -> Found<Vec<String>> {
         let argv = self.texts(item, key)?;
         if argv.is_empty() || argv[0].is_empty() {
             return self.error(item, format!("`{key}` names no program"));

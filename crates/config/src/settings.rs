@@ -1,6 +1,6 @@
 //! What `schedules.toml` says, complete and checked.
 
-use backup_model::{Name, Schedule};
+use backup_model::{DatabaseSettings, Name, Schedule};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +9,8 @@ use std::time::Duration;
 pub struct File {
     /// `[daemon]`.
     pub daemon: DaemonSettings,
+    /// Every `[databases.NAME]`.
+    pub databases: Vec<DatabaseSettings>,
     /// Every `[[schedule]]`, in the file's order: the index of `list` is the place here.
     pub schedules: Vec<Schedule>,
 }
@@ -18,6 +20,12 @@ impl File {
     #[must_use]
     pub fn schedule(&self, name: &str) -> Option<&Schedule> {
         self.schedules.iter().find(|s| s.name.as_str() == name)
+    }
+
+    /// A database by its name.
+    #[must_use]
+    pub fn database(&self, name: &str) -> Option<&DatabaseSettings> {
+        self.databases.iter().find(|d| d.name.as_str() == name)
     }
 
     /// A schedule by its name or its index in `list`.

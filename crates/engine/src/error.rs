@@ -88,6 +88,12 @@ pub enum EngineError {
         /// What was asked for.
         what: String,
     },
+    /// An archive holds a database where files are needed.
+    #[error("{path} holds a database, not files; restore it with `backupctl restore … --into DATABASE`")]
+    NotFiles {
+        /// The archive.
+        path: String,
+    },
     /// A pattern of an exclude list is wrong.
     #[error("the exclude pattern {pattern:?} is wrong: {reason}")]
     Pattern {

@@ -44,6 +44,7 @@ struct Read {
 /// # Errors
 /// The archive is damaged, or one beneath it is missing.
 pub fn rebuild(archive: &Path, access: &Access, seal: Option<&Seal>, observer: &dyn Observer) -> Result<Rebuilt, EngineError> {
+    crate::stream::only_files(archive)?;
     let old = read_manifest(archive).ok().flatten();
     let index = index_path(archive);
     let fits = old.as_ref().and_then(|m| m.index.as_ref()).is_some_and(|expected| {
@@ -140,6 +141,7 @@ fn guess(archive: &Path, read: &Read) -> Result<Manifest, EngineError> {
         changed: None,
         warnings: 0,
         notes: Vec::new(),
+        database: None,
         encryption: None,
         archive: ArchiveFile::default(),
         index: None,

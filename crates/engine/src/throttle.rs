@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const STEP: Duration = Duration::from_millis(50);
 
 /// Lets bytes through at the rate that holds at the time.
-pub(crate) struct Throttle<'a> {
+pub struct Throttle<'a> {
     limits: &'a [RateLimit],
     now: &'a dyn Fn() -> DateTime<FixedOffset>,
     /// The rate that holds, and until when it is believed.
@@ -21,13 +21,18 @@ pub(crate) struct Throttle<'a> {
 }
 
 impl<'a> Throttle<'a> {
-    pub(crate) fn new(limits: &'a [RateLimit], now: &'a dyn Fn() -> DateTime<FixedOffset>) -> Self {
+    /// Limits, and what the time is.
+    #[must_use]
+    pub fn new(limits: &'a [RateLimit], now: &'a dyn Fn() -> DateTime<FixedOffset>) -> Self {
         let start = Instant::now();
         Self { limits, now, rate: None, look: start, free: start }
     }
 
     /// Notes bytes that were read, and waits until more may follow.
-    pub(crate) fn took(&mut self, bytes: u64, observer: &dyn Observer) -> Result<(), EngineError> {
+    ///
+    /// # Errors
+    /// [`EngineError::Cancelled`] if asked to stop meanwhile.
+    pub fn took(&mut self, bytes: u64, observer: &dyn Observer) -> Result<(), EngineError> {
         if self.limits.is_empty() {
             return Ok(());
         }

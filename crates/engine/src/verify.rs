@@ -6,6 +6,7 @@ use crate::observer::Observer;
 use crate::restore::{advance, check_sums};
 use crate::seal::Access;
 use crate::store::{index_path, read_manifest};
+use crate::stream::{is_stream, read_all};
 use backup_model::Manifest;
 use std::fs::File;
 use std::io;
@@ -53,6 +54,13 @@ pub fn verify(archive: &Path, depth: VerifyDepth, access: &Access, observer: &dy
         }
     }
     let mut seen = Verified { sidecar: manifest.is_some(), ..Verified::default() };
+    if depth == VerifyDepth::Deep && is_stream(archive) {
+        seen.bytes = read_all(archive, access, |bytes| {
+            observer.progress(0, bytes, 0, b"");
+            if observer.cancelled() { Err(EngineError::Cancelled) } else { Ok(()) }
+        })?;
+        return Ok(seen);
+    }
     let sums = match depth {
         VerifyDepth::Deep => deep(archive, manifest.as_ref(), &mut seen, access, observer)?,
         VerifyDepth::Checksums => {

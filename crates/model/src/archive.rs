@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use uuid::Uuid;
 
-use crate::{Name, ParseWordError, RunId};
+use crate::{DatabaseFacts, Form, Name, ParseWordError, RunId};
 
 /// The id of an archive: a UUIDv7, so that ids sort by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,13 +91,13 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// The archive's file name suffix, with its dot.
+    /// What it adds to a file name, with its dot.
     #[must_use]
     pub fn suffix(self) -> &'static str {
         match self {
-            Self::Gzip(_) => ".tar.gz",
-            Self::Zstd(_) => ".tar.zst",
-            Self::None => ".tar",
+            Self::Gzip(_) => ".gz",
+            Self::Zstd(_) => ".zst",
+            Self::None => "",
         }
     }
 
@@ -114,6 +114,7 @@ impl Compression {
     /// The compression that a file name tells, that of an encrypted archive too.
     #[must_use]
     pub fn of_file_name(name: &str) -> Option<Self> {
+        Form::of_file_name(name)?;
         let name = name.strip_suffix(".gpg").unwrap_or(name);
         [Self::Gzip(5), Self::Zstd(3), Self::None].into_iter().find(|c| name.ends_with(c.suffix()))
     }
@@ -174,7 +175,7 @@ pub struct Manifest {
     pub full_because: Option<String>,
     /// `full`, `metadata` or `data`; files are always `full`.
     pub content: String,
-    /// `tar`.
+    /// `tar`, or of a database `sql`, `custom` or `sqlite`.
     pub form: String,
     /// `completed` or `warning`.
     pub status: String,
@@ -209,6 +210,9 @@ pub struct Manifest {
     pub warnings: u64,
     /// The first hundred of them.
     pub notes: Vec<Note>,
+    /// What it holds of a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseFacts>,
     /// How it is encrypted, if it is; then neither sources nor notes stand here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
@@ -255,7 +259,7 @@ pub struct ArchiveFile {
     pub compression: String,
     /// Bytes on disk.
     pub size: u64,
-    /// Bytes of the tar stream inside.
+    /// Bytes of the stream inside.
     pub tar_size: u64,
     /// MD5 of the file, hexadecimal (RFC 1321), for comparison with older receivers.
     pub md5: String,

@@ -4,6 +4,7 @@
 
 mod archive;
 mod cron_expr;
+mod database;
 mod measure;
 mod name;
 mod path;
@@ -18,6 +19,10 @@ pub use archive::{
     NoteLevel,
 };
 pub use cron_expr::{CronError, CronExpr};
+pub use database::{
+    Content, DATABASE_URL_HELP, DatabaseEngine, DatabaseFacts, DatabaseSettings, DatabaseUrl, Databases, Form, ROLES, Tls,
+    encoded_name,
+};
 pub use measure::{MeasureError, format_duration, format_size, parse_duration, parse_size};
 pub use name::{Name, NameError};
 pub use path::{BytesPath, display_bytes, entry_path_of, is_beneath, nearest_common_sources, unique_prefix_ok};

@@ -188,6 +188,12 @@ pub struct RunCounts {
     pub stored: u64,
     /// Warnings.
     pub warnings: u64,
+    /// Tables of databases.
+    #[serde(default)]
+    pub tables: u64,
+    /// Their rows.
+    #[serde(default)]
+    pub records: u64,
 }
 
 impl RunCounts {
@@ -201,6 +207,8 @@ impl RunCounts {
             bytes: manifest.bytes,
             stored: manifest.archive.size,
             warnings: 0,
+            tables: manifest.database.as_ref().map_or(0, |d| d.tables_count),
+            records: manifest.database.as_ref().map_or(0, |d| d.rows_count),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a schedule is.
 
-use crate::{Compression, Encrypt, Hooks, Keep, Name, Priority, RateLimit, Scrub, Trigger};
+use crate::{Compression, Content, Encrypt, Hooks, Keep, Name, Priority, RateLimit, Scrub, Trigger};
 use chrono_tz::Tz;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,8 +17,12 @@ pub struct Schedule {
     pub title: Option<String>,
     /// Whether the clock starts it.
     pub enabled: bool,
-    /// What is copied.
+    /// The files that are copied; none of a schedule that copies a database.
     pub source: FileSource,
+    /// The database that is copied instead, by its name in the file.
+    pub database: Option<Name>,
+    /// What of a database is copied.
+    pub content: Content,
     /// When it runs.
     pub trigger: Trigger,
     /// The zone its times are in.
@@ -60,6 +64,8 @@ impl Schedule {
             title: None,
             enabled: true,
             source,
+            database: None,
+            content: Content::default(),
             trigger,
             timezone,
             kinds: KindPolicy::default(),

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Joins a task of the engine on a thread of its own, whose priority nobody else gets.
-async fn gently<T: Send + 'static>(
+pub(crate) async fn gently<T: Send + 'static>(
     priority: Priority,
     live: &Arc<LiveRun>,
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
@@ -58,7 +58,7 @@ impl App {
             Err(wrong) => Err(OperationError::Failed(format!("{wrong}; nothing was backed up"))),
         };
         let (error, archive) = match &done {
-            Ok(outcome) => (String::new(), outcome.made.as_ref().map(|r| r.path.display().to_string()).unwrap_or_default()),
+            Ok(outcome) => (String::new(), outcome.made.first().map(|r| r.path.display().to_string()).unwrap_or_default()),
             Err(e) => (e.to_string(), String::new()),
         };
         context.status = match &done {
@@ -81,6 +81,9 @@ impl App {
 
     /// Makes the archive.
     async fn copy(&self, run: &Run, schedule: &Schedule, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
+        if let Some(database) = &schedule.database {
+            return self.copy_databases(run, schedule, database, live).await;
+        }
         let home = self.need_home()?;
         let zone = schedule.timezone;
         let archives = self.catalogue().archives(Some(schedule.name.as_str()), None, 0).await?;
@@ -117,7 +120,7 @@ impl App {
         let m = &receipt.manifest;
         let counts = RunCounts::of(m);
         let warning = self.sanity(schedule, last.as_ref(), m.files, m.bytes).await?;
-        Ok(Outcome { counts, warning, made: Some(receipt) })
+        Ok(Outcome { counts, warning, made: vec![receipt] })
     }
 
     async fn timed(&self, schedule: &Schedule, plan: BackupPlan, live: &Arc<LiveRun>) -> Result<Receipt, OperationError> {
@@ -127,6 +130,16 @@ impl App {
         let work = gently(schedule.priority, live, move || {
             backup_engine::backup(&plan, &|| clock.now().with_timezone(&zone).fixed_offset(), &*observer)
         });
+        self.within_timeout(schedule, live, work).await
+    }
+
+    /// Waits for work as long as the schedule's timeout lets it.
+    pub(crate) async fn within_timeout<T>(
+        &self,
+        schedule: &Schedule,
+        live: &Arc<LiveRun>,
+        work: impl Future<Output = Result<T, OperationError>>,
+    ) -> Result<T, OperationError> {
         let Some(limit) = schedule.timeout else { return work.await };
         tokio::pin!(work);
         tokio::select! {

@@ -4,14 +4,15 @@ use crate::live::LiveRun;
 use crate::request::new_uuid;
 use crate::work::{Outcome, blocking};
 use crate::{App, OperationError};
-use backup_engine::{DrillPlan, EngineError, Observer, VerifyDepth};
+use backup_databases::DatabaseError;
+use backup_engine::{DrillPlan, EngineError, Observer, VerifyDepth, is_stream};
 use backup_model::{
     Alert, AlertKind, ArchiveRecord, Cause, Note, NoteLevel, Operation, Run, RunCounts, RunId, Schedule, format_duration,
     format_size,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -95,6 +96,9 @@ impl App {
 
     pub(crate) async fn work_drill(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
         let wish: DrillWish = serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
+        if is_stream(&wish.archive) {
+            return self.drill_databases(run, &wish.archive, live).await;
+        }
         let scratch = self.need_home()?.state().join(format!("drill-{}", run.id));
         let plan = DrillPlan {
             archive: wish.archive.clone(),
@@ -168,7 +172,56 @@ impl App {
         self.catalogue().set_drilled(name, self.now(), id, &text).await?;
         live.note(Note { level: NoteLevel::Info, path: ".".into(), text });
         let counts = RunCounts { files: report.files, bytes: report.bytes, ..RunCounts::default() };
-        Ok(Outcome { counts, warning: None, made: None })
+        Ok(Outcome { counts, warning: None, made: Vec::new() })
+    }
+
+    /// A trial restore of every database of a run, each into a scratch database (D6).
+    async fn drill_databases(&self, run: &Run, archive: &Path, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
+        let name = run.name.as_str();
+        let begun = Instant::now();
+        let (mut tables, mut rows, mut count) = (0, 0, 0);
+        for record in self.databases_beside(archive).await? {
+            let tried = self.try_database(Path::new(&record.path), live).await;
+            let shown = record.manifest.archive.name.as_str();
+            match tried {
+                Ok(restored) => {
+                    (tables, rows, count) = (tables + restored.tables, rows + restored.rows, count + 1);
+                }
+                Err(e @ OperationError::Engine(EngineError::Cancelled)) => {
+                    self.catalogue().set_drill_inconclusive(name, self.now(), "inconclusive: it was cancelled").await?;
+                    return Err(e);
+                }
+                // Only what is wrong with the dump itself withdraws the proof; a server that is not there says nothing.
+                Err(OperationError::Database(
+                    e @ (DatabaseError::Refused(_) | DatabaseError::Differs(_) | DatabaseError::Program { .. }),
+                )) => {
+                    let text = format!("a trial restore of {} failed: {e}; make a new backup and find out why", record.path);
+                    self.catalogue().set_drilled(name, self.now(), None, &e.to_string()).await?;
+                    if matches!(e, DatabaseError::Refused(_)) {
+                        self.catalogue().set_verified(record.manifest.id, self.now(), true, false).await?;
+                    }
+                    self.alert(AlertKind::DrillFailed, name, run.id, text).await;
+                    return Err(OperationError::Failed(format!("{shown}: {e}")));
+                }
+                Err(e) => {
+                    let text = e.to_string();
+                    let text = if text.starts_with("inconclusive") { text } else { format!("inconclusive: {text}") };
+                    self.catalogue().set_drill_inconclusive(name, self.now(), &text).await?;
+                    return Err(OperationError::Failed(format!("{shown}: {text}")));
+                }
+            }
+        }
+        if count == 0 {
+            return Err(OperationError::NotFound(format!("{} has no sidecar that says of what it is", archive.display())));
+        }
+        let text = format!(
+            "{count} databases with {tables} tables and {rows} rows were restored and compared in {}",
+            format_duration(begun.elapsed().as_secs_f64())
+        );
+        self.catalogue().set_drilled(name, self.now(), run.archive, &text).await?;
+        live.note(Note { level: NoteLevel::Info, path: ".".into(), text });
+        let counts = RunCounts { tables, records: rows, ..RunCounts::default() };
+        Ok(Outcome { counts, warning: None, made: Vec::new() })
     }
 
     pub(crate) async fn work_scrub(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
@@ -234,9 +287,11 @@ impl App {
                 damaged.len(),
                 run.id
             ))),
-            None => {
-                Ok(Outcome { counts: RunCounts { files: count, bytes: read, ..RunCounts::default() }, warning: None, made: None })
-            }
+            None => Ok(Outcome {
+                counts: RunCounts { files: count, bytes: read, ..RunCounts::default() },
+                warning: None,
+                made: Vec::new(),
+            }),
         }
     }
 

@@ -13,6 +13,8 @@ pub type Settings = serde_json::Map<String, Json>;
 const ORDER: &[&str] = &[
     "title",
     "source",
+    "database",
+    "content",
     "exclude",
     "at",
     "cron",
@@ -176,7 +178,7 @@ impl App {
         Ok(())
     }
 
-    fn edited(&self, what: &str) {
+    pub(crate) fn edited(&self, what: &str) {
         tracing::info!("{what}");
         self.reload();
         self.ask_reload();

@@ -2,6 +2,7 @@
 
 use backup_catalogue::CatalogueError;
 use backup_config::EditError;
+use backup_databases::DatabaseError;
 use backup_engine::EngineError;
 
 /// An error with a kind that decides status codes and exit codes.
@@ -26,6 +27,9 @@ pub enum OperationError {
     /// The engine's word.
     #[error(transparent)]
     Engine(EngineError),
+    /// A database's word.
+    #[error(transparent)]
+    Database(DatabaseError),
     /// The catalogue's word.
     #[error(transparent)]
     Catalogue(CatalogueError),
@@ -47,6 +51,7 @@ impl OperationError {
             Self::Engine(EngineError::Damaged { .. }) => "damaged",
             Self::Engine(EngineError::NoSpace { .. }) => "no_space",
             Self::Engine(_) => "engine",
+            Self::Database(_) => "database",
             Self::Catalogue(_) => "catalogue",
             Self::Failed(_) => "failed",
         }
@@ -65,6 +70,16 @@ impl From<EngineError> for OperationError {
     }
 }
 
+impl From<DatabaseError> for OperationError {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Cancelled => Self::Engine(EngineError::Cancelled),
+            DatabaseError::Invalid(text) => Self::Invalid(text),
+            other => Self::Database(other),
+        }
+    }
+}
+
 impl From<CatalogueError> for OperationError {
     fn from(error: CatalogueError) -> Self {
         match error {
@@ -77,8 +92,8 @@ impl From<CatalogueError> for OperationError {
 impl From<EditError> for OperationError {
     fn from(error: EditError) -> Self {
         match error {
-            EditError::NoSchedule(_) => Self::NotFound(error.to_string()),
-            EditError::Exists(_) => Self::Conflict(error.to_string()),
+            EditError::NoSchedule(_) | EditError::NoDatabase(_) => Self::NotFound(error.to_string()),
+            EditError::Exists(_) | EditError::DatabaseExists(_) => Self::Conflict(error.to_string()),
             EditError::Before { .. } | EditError::After(_) => Self::Invalid(error.to_string()),
             EditError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Self::NotFound(error.to_string())

@@ -125,6 +125,7 @@ mod tests {
             changed: None,
             warnings: 0,
             notes: Vec::new(),
+            database: None,
             encryption: None,
             archive: ArchiveFile { name: format!("archive {n}"), ..ArchiveFile::default() },
             index: None,

@@ -4,6 +4,7 @@ use crate::{App, OperationError};
 use backup_catalogue::Finish;
 use backup_engine::store;
 use backup_model::{ArchiveRecord, Candidate, Cause, Decision, Operation, Reason, RunCounts, RunId, RunStatus, plan_retention};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What retention would do, or has done, for one schedule.
@@ -37,18 +38,20 @@ impl App {
             return Err(OperationError::NotFound(format!("there is no schedule {name}; `backupctl list` shows all")));
         };
         let records = self.catalogue().archives(Some(name), None, 0).await?;
-        let candidates: Vec<Candidate> = records
-            .iter()
-            .map(|r| Candidate {
+        // A run of a database makes several archives: each database has versions of its own.
+        let mut groups: BTreeMap<Option<&Option<String>>, Vec<Candidate>> = BTreeMap::new();
+        for r in &records {
+            groups.entry(r.manifest.database.as_ref().map(|d| &d.database)).or_default().push(Candidate {
                 id: r.manifest.id,
                 time: crate::upkeep::believed(&r.manifest, r.taken_in),
                 good: r.verified.is_none_or(|(_, _, ok)| ok),
                 pinned: r.pinned,
                 parent: r.manifest.parent,
-            })
-            .collect();
+            });
+        }
         let frozen = self.catalogue().schedule_states().await?.remove(name).and_then(|s| s.frozen);
-        let mut decisions = plan_retention(&candidates, &schedule.keep, schedule.timezone, self.now());
+        let decide = |of: &Vec<Candidate>| plan_retention(of, &schedule.keep, schedule.timezone, self.now());
+        let mut decisions: Vec<Decision> = groups.values().flat_map(decide).collect();
         if frozen.is_some() {
             for decision in &mut decisions {
                 decision.reasons.push(Reason::Frozen);
@@ -98,7 +101,7 @@ impl App {
             ended: self.now(),
             counts: RunCounts { files: removed, bytes, ..RunCounts::default() },
             error: failure.as_ref().map(ToString::to_string),
-            made: None,
+            made: Vec::new(),
             notes: Vec::new(),
         };
         self.catalogue().finish(id, &finish).await?;

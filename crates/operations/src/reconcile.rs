@@ -54,7 +54,7 @@ impl App {
                 ended: self.now(),
                 counts: RunCounts::default(),
                 error: Some("interrupted: the program or the machine stopped while it ran".into()),
-                made: None,
+                made: Vec::new(),
                 notes: Vec::new(),
             };
             self.catalogue().finish(run.id, &finish).await?;

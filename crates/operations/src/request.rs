@@ -152,6 +152,11 @@ impl App {
         let Some(schedule) = file.schedule(name) else {
             return Err(OperationError::NotFound(format!("there is no schedule {name}; `backupctl list` shows all")));
         };
+        if schedule.database.is_some() && asked.is_some_and(|kind| kind != Kind::Full) {
+            return Err(OperationError::Invalid(format!(
+                "{name} copies a database, and a dump of a database is always full: leave --kind out, let it run more often and keep fewer, or back up the server's files with its own tools"
+            )));
+        }
         for (run, ..) in self.catalogue().open_runs().await? {
             if run.name == name
                 && run.operation == Operation::Backup
@@ -259,7 +264,7 @@ impl App {
             ended: report.ended,
             counts: report.counts,
             error: report.error.clone(),
-            made: None,
+            made: Vec::new(),
             notes: report.notes.clone(),
         };
         self.catalogue().finish(new.id, &finish).await?;
@@ -291,7 +296,7 @@ impl App {
                 ended: self.now(),
                 counts: RunCounts::default(),
                 error: Some("cancelled before it began".into()),
-                made: None,
+                made: Vec::new(),
                 notes: Vec::new(),
             };
             self.catalogue().finish(run.id, &finish).await?;

@@ -41,7 +41,7 @@ pub fn secret_file(path: &Path) -> Result<String, OperationError> {
     first_line(&text, &what)
 }
 
-async fn read(source: &SecretSource, root: &Path) -> Result<String, OperationError> {
+pub(crate) async fn read(source: &SecretSource, root: &Path) -> Result<String, OperationError> {
     match source {
         SecretSource::Env(name) => {
             let what = format!("in the variable {name}");

@@ -60,7 +60,7 @@ impl App {
         let archive = run.archive_path.clone().unwrap_or_default();
         let made = self.consolidate(run, Path::new(&archive), live).await?;
         let counts = RunCounts::of(&made.manifest);
-        Ok(Outcome { counts, warning: None, made: Some(made) })
+        Ok(Outcome { counts, warning: None, made: vec![made] })
     }
 
     /// Makes a full archive out of a chain; the caller holds the schedule's lock.
@@ -170,7 +170,7 @@ impl App {
                 failed.len(),
                 first.display()
             ))),
-            None => Ok(Outcome { counts, warning: None, made: None }),
+            None => Ok(Outcome { counts, warning: None, made: Vec::new() }),
         }
     }
 

@@ -16,12 +16,16 @@ pub(crate) const LEASE: chrono::Duration = chrono::Duration::seconds(90);
 pub(crate) struct Outcome {
     pub(crate) counts: RunCounts,
     pub(crate) warning: Option<String>,
-    pub(crate) made: Option<Receipt>,
+    pub(crate) made: Vec<Receipt>,
 }
 
 pub(crate) fn log_end(operation: Operation, name: &str, finish: &Finish, more: &str) {
     let counts = finish.counts;
-    let what = format!("{} files, {}", counts.files, format_size(counts.bytes));
+    let what = if counts.tables > 0 || counts.records > 0 {
+        format!("{} tables, {} rows, {}", counts.tables, counts.records, format_size(counts.bytes))
+    } else {
+        format!("{} files, {}", counts.files, format_size(counts.bytes))
+    };
     match finish.status {
         RunStatus::Completed => tracing::info!("{operation} of {name} completed: {what}{more}"),
         RunStatus::Warning => {
@@ -72,7 +76,7 @@ impl App {
             ended: self.now(),
             counts: RunCounts::default(),
             error: Some(error.clone()),
-            made: None,
+            made: Vec::new(),
             notes: Vec::new(),
         };
         self.live().keep_end(id, KeptEnd { finish, error });
@@ -103,7 +107,7 @@ impl App {
         };
         watch.abort();
         let notes = live.take_notes();
-        let made = done.as_ref().ok().and_then(|o| o.made.as_ref()).map(|r| r.path.display().to_string());
+        let made = done.as_ref().ok().and_then(|o| o.made.first()).map(|r| r.path.display().to_string());
         let finish = self.finish_of(done, &live, notes);
         let more = made.map(|p| format!(" in {p}")).unwrap_or_default();
         match self.write_down(id, &finish).await {
@@ -153,7 +157,7 @@ impl App {
                     ended,
                     counts,
                     error,
-                    made: outcome.made.map(|r| (r.manifest, r.path.display().to_string())),
+                    made: outcome.made.into_iter().map(|r| (r.manifest, r.path.display().to_string())).collect(),
                     notes,
                 }
             }
@@ -164,7 +168,7 @@ impl App {
                     ended,
                     counts: RunCounts { warnings: live.warnings(), ..RunCounts::default() },
                     error: Some(e.to_string()),
-                    made: None,
+                    made: Vec::new(),
                     notes,
                 }
             }
@@ -195,6 +199,10 @@ impl App {
     }
 
     async fn work_restore(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
+        if let Some(wish) = run.request.get("database") {
+            let wish = serde_json::from_value(wish.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
+            return self.work_database_restore(run, wish, live).await;
+        }
         let wish: RestoreWish =
             serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
         let access = self.access(Some(&run.name)).await?;
@@ -224,8 +232,7 @@ impl App {
             folders: report.folders,
             others: report.others,
             bytes: report.bytes,
-            stored: 0,
-            warnings: 0,
+            ..RunCounts::default()
         };
         if report.unchanged > 0 {
             live.note(Note {
@@ -238,7 +245,7 @@ impl App {
             let text = "the archive is readable to its end; there was neither a sidecar nor an index to compare it with";
             live.note(Note { level: NoteLevel::Info, path: ".".into(), text: text.into() });
         }
-        Ok(Outcome { counts, warning: None, made: None })
+        Ok(Outcome { counts, warning: None, made: Vec::new() })
     }
 
     async fn work_verify(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
@@ -267,6 +274,6 @@ impl App {
         };
         let counts = RunCounts { files: seen.files, bytes: seen.bytes, ..RunCounts::default() };
         let warning = (!seen.sidecar).then(|| "readable to its end, but there is no sidecar to compare with".to_owned());
-        Ok(Outcome { counts, warning, made: None })
+        Ok(Outcome { counts, warning, made: Vec::new() })
     }
 }

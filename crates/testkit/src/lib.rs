@@ -3,11 +3,13 @@
 mod broken;
 mod history;
 mod home;
+mod servers;
 mod tree;
 
 pub use broken::{Breaks, mount_broken};
 pub use history::RandomTree;
 pub use home::{Ran, TestHome};
+pub use servers::{Mariadb, Postgres, percent};
 pub use tree::{describe, make_extremes, make_many, make_tree, make_tree_as_root};
 
 /// Whether this is root; says on stderr what is left out if not. CI runs as root, so nothing is

@@ -1,6 +1,6 @@
 //! Archives and what is in them.
 
-use backup_model::ArchiveRecord;
+use backup_model::{ArchiveRecord, DatabaseFacts};
 use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -29,9 +29,9 @@ pub struct ArchiveView {
     /// Bytes of their contents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_bytes: Option<u64>,
-    /// `full`.
+    /// `full`, or of a database `metadata` or `data`.
     pub content: String,
-    /// `tar`.
+    /// `tar`, or of a database `sql`, `custom` or `sqlite`.
     pub form: String,
     /// `gzip`, `zstd` or `none`.
     pub compression: String,
@@ -55,6 +55,9 @@ pub struct ArchiveView {
     pub others: u64,
     /// Warnings.
     pub warnings: u64,
+    /// What it holds of a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub database: Option<DatabaseFactsView>,
     /// MD5 of the file.
     pub md5: String,
     /// SHA-256 of the file.
@@ -67,6 +70,39 @@ pub struct ArchiveView {
     pub host: String,
     /// The program that made it.
     pub tool: String,
+}
+
+/// What an archive holds of a database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DatabaseFactsView {
+    /// `postgresql`, `mysql`, `mariadb` or `sqlite`.
+    pub engine: String,
+    /// The server's version.
+    pub server_version: String,
+    /// The program that dumped it.
+    pub client: String,
+    /// Its name in `schedules.toml`.
+    pub connection: String,
+    /// The database; nothing for roles and users.
+    pub database: Option<String>,
+    /// Tables with rows of their own.
+    pub tables_count: u64,
+    /// Rows in all of them.
+    pub records_count: u64,
+}
+
+impl From<&DatabaseFacts> for DatabaseFactsView {
+    fn from(facts: &DatabaseFacts) -> Self {
+        Self {
+            engine: facts.engine.as_str().to_owned(),
+            server_version: facts.server_version.clone(),
+            client: facts.client.clone(),
+            connection: facts.connection.clone(),
+            database: facts.database.clone(),
+            tables_count: facts.tables_count,
+            records_count: facts.rows_count,
+        }
+    }
 }
 
 /// A verification.
@@ -106,6 +142,7 @@ impl From<&ArchiveRecord> for ArchiveView {
             folders: m.folders,
             others: m.others,
             warnings: m.warnings,
+            database: m.database.as_ref().map(DatabaseFactsView::from),
             md5: m.archive.md5.clone(),
             sha256: m.archive.sha256.clone(),
             pinned: record.pinned,

@@ -3,16 +3,18 @@
 
 mod archives;
 mod checks;
+mod databases;
 mod problem;
 mod requests;
 mod runs;
 mod schedules;
 mod system;
 
-pub use archives::{ArchiveView, ChangeView, EntryView, VerifiedView};
+pub use archives::{ArchiveView, ChangeView, DatabaseFactsView, EntryView, VerifiedView};
 pub use checks::{
     AlertView, DrillRequest, DrillView, FindView, FoundView, ProvenView, RebuildRequest, ScrubRequest, UnreadView, VersionView,
 };
+pub use databases::{DatabaseRestoreRequest, DatabaseView, NewDatabase, TestStep};
 pub use problem::Problem;
 pub use requests::{
     CreateSchedule, DuplicateSchedule, PruneRequest, ReportRequest, RestoreRequest, RunRequest, StopRequest, VerifyRequest,

@@ -136,6 +136,12 @@ pub struct ReportRequest {
     pub bytes: u64,
     /// Warnings.
     pub warnings: u64,
+    /// Tables of databases.
+    #[serde(default)]
+    pub tables: u64,
+    /// Their rows.
+    #[serde(default)]
+    pub records: u64,
     /// Why it failed, or the first warning.
     pub error: Option<String>,
     /// What it had to say about paths.

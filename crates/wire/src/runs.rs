@@ -18,9 +18,9 @@ pub struct RunView {
     pub name: String,
     /// Kind of archive, of backups.
     pub kind: Option<String>,
-    /// `full`.
+    /// `full`, or of a database `metadata` or `data`.
     pub content: String,
-    /// `tar`.
+    /// `tar`, or of a database `sql`, `custom` or `sqlite`.
     pub form: String,
     /// `pending`, `running`, `completed`, `warning`, `failed` or `cancelled`.
     pub status: String,
@@ -44,6 +44,12 @@ pub struct RunView {
     pub bytes: u64,
     /// Bytes of the archive.
     pub stored: u64,
+    /// Tables of databases.
+    #[serde(default)]
+    pub tables: u64,
+    /// Their rows.
+    #[serde(default)]
+    pub records: u64,
     /// Warnings.
     pub warnings: u64,
     /// Why it failed, or the first warning.
@@ -87,6 +93,8 @@ impl RunView {
             others: c.others,
             bytes: c.bytes,
             stored: c.stored,
+            tables: c.tables,
+            records: c.records,
             warnings: c.warnings,
             error: run.error.clone(),
             archive: run.archive.map(|a| a.to_string()),

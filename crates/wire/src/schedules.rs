@@ -19,6 +19,10 @@ pub struct ScheduleView {
     pub enabled: bool,
     /// What is copied, as written in the file.
     pub source: Vec<String>,
+    /// The database that is copied instead of files, by its name in the file.
+    pub database: Option<String>,
+    /// What of a database is copied: `full`, `metadata` or `data`.
+    pub content: String,
     /// Patterns that are left out.
     pub exclude: Vec<String>,
     /// When it runs, in words.
@@ -133,6 +137,8 @@ impl ScheduleView {
             title: s.title.clone(),
             enabled: s.enabled,
             source,
+            database: s.database.as_ref().map(ToString::to_string),
+            content: s.content.as_str().to_owned(),
             exclude: s.source.exclude.clone(),
             trigger: s.trigger.to_string(),
             one_line,

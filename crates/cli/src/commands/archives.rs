@@ -35,6 +35,9 @@ pub(super) async fn backups(c: &Context, name: Option<&str>) -> Result<u8, Failu
             (true, false) => v.at.format("%Y-%m-%d").to_string(),
         });
         let mut kind = a.kind.clone();
+        if a.content != "full" {
+            kind = format!("{kind} {}", a.content);
+        }
         if a.pinned {
             kind.push_str(" pinned");
         }
@@ -48,7 +51,7 @@ pub(super) async fn backups(c: &Context, name: Option<&str>) -> Result<u8, Failu
             &kind,
             &time(Some(a.started)),
             &format_size(a.size),
-            &a.files.to_string(),
+            &a.database.as_ref().map_or_else(|| a.files.to_string(), |d| format!("{} rows", d.records_count)),
             encrypted,
             &verified,
             &a.id,

@@ -3,6 +3,7 @@
 mod archives;
 mod checks;
 mod daemon;
+mod databases;
 mod history;
 mod keys;
 mod restore;
@@ -68,7 +69,11 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
         Command::Verify { archive, all, deep, keys } => runs::verify(&c, archive.as_deref(), all, deep, &keys).await,
         Command::Key { command } => keys::key(&c, command),
         Command::Report => runs::report(&c).await,
-        Command::Restore(what) => restore::restore(&c, what).await,
+        Command::Restore(mut what) => match what.database.into.take() {
+            Some(into) => databases::restore(&c, *what, into).await,
+            None => restore::restore(&c, *what).await,
+        },
+        Command::Database { command } => databases::database(&c, command).await,
         Command::Backups { name } => archives::backups(&c, name.as_deref()).await,
         Command::Browse { archive, path } => archives::browse(&c, &archive, path.as_deref()).await,
         Command::Diff { a, b } => archives::diff(&c, &a, &b).await,

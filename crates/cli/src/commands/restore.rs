@@ -189,6 +189,8 @@ pub(super) async fn record(
         others: run.others,
         bytes: run.bytes,
         warnings: run.warnings,
+        tables: run.tables,
+        records: run.records,
         error: run.error.clone(),
         notes: run.notes.clone(),
         request,

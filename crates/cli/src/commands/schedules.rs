@@ -4,10 +4,10 @@ use super::Context;
 use crate::args::SettingArgs;
 use crate::failure::Failure;
 use crate::output::{self, line, print, safe, table, time};
-use backup_client::encode;
+use backup_client::{Method, encode};
 use backup_config::OneLine;
 use backup_model::{format_duration, format_size};
-use backup_wire::{Page, ScheduleView};
+use backup_wire::{DatabaseView, NewDatabase, Page, ScheduleView};
 use serde_json::{Map, Value, json};
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +31,8 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
     let sources = args.source.iter().map(|p| absolute(p)).collect::<Result<Vec<_>, _>>()?;
     put("title", args.title.clone().map(Value::from));
     put("source", (!sources.is_empty()).then(|| sources.into()));
+    put("database", args.database.clone().map(Value::from));
+    put("content", args.content.clone().map(Value::from));
     put("exclude", (!args.exclude.is_empty()).then(|| args.exclude.clone().into()));
     put(
         "at",
@@ -140,8 +142,9 @@ pub(super) async fn create(
 ) -> Result<u8, Failure> {
     let mut set = settings(args)?;
     let timed = ["at", "cron", "every", "manual"].iter().any(|k| set.contains_key(*k));
-    // A full form has a source; anything else must be the one-line form.
-    let name = if spec.contains(';') || (!set.contains_key("source") && !timed) {
+    // A full form has a source or a database; anything else must be the one-line form.
+    let copies = set.contains_key("source") || set.contains_key("database");
+    let name = if spec.contains(';') || (!copies && !timed) {
         let (name, own) = one_line(spec)?;
         for (key, value) in own {
             if set.contains_key(&key) {
@@ -151,8 +154,9 @@ pub(super) async fn create(
         }
         name
     } else {
-        if !set.contains_key("source") {
-            return Err(Failure::new(2, format!("{spec} has no source; add --source PATH, or write \"path;hh:mm;name\"")));
+        if !copies {
+            let text = format!("{spec} has no source; add --source PATH or --database NAME, or write \"path;hh:mm;name\"");
+            return Err(Failure::new(2, text));
         }
         spec.to_owned()
     };
@@ -160,8 +164,21 @@ pub(super) async fn create(
         set.insert("enabled".into(), false.into());
     }
     let connection = c.connect().await?;
+    // A URL becomes an entry of its own, under the schedule's name.
+    let url = args.database.as_ref().filter(|d| d.contains("://"));
+    if let Some(url) = url {
+        let new = NewDatabase { name: name.clone(), url: url.clone(), ..NewDatabase::default() };
+        let _: DatabaseView = connection.client.post("/api/v1/databases", &new).await?;
+        set.insert("database".into(), name.clone().into());
+    }
     let wish = json!({ "name": name, "settings": set, "allow_missing": allow_missing });
-    let view: ScheduleView = connection.client.post("/api/v1/schedules", &wish).await?;
+    let view: Result<ScheduleView, _> = connection.client.post("/api/v1/schedules", &wish).await;
+    if view.is_err() && url.is_some() {
+        // The entry was made for this schedule only.
+        let path = format!("/api/v1/databases/{}", encode(&name));
+        let _: Result<(), _> = connection.client.send_json(Method::DELETE, &path, &json!({})).await;
+    }
+    let view = view?;
     say(c, &view, "created")?;
     if !c.json && !connection.daemon {
         line("the daemon is not running; `backupctl start` lets it run on time")?;
@@ -214,7 +231,7 @@ pub(super) async fn list(c: &Context) -> Result<u8, Failure> {
     }
     let mut rows = table(&["SCHEDULE", "NEXT RUN", "LAST OUTCOME", "PROVEN RESTORABLE"]);
     for s in &page.items {
-        let what = s.one_line.clone().unwrap_or_else(|| format!("{}  {}  [{}]", s.name, s.source.join(" "), s.trigger));
+        let what = s.one_line.clone().unwrap_or_else(|| format!("{}  {}  [{}]", s.name, copied(s), s.trigger));
         let next = if s.enabled { time(s.next) } else { "disabled".to_owned() };
         let mut last = s.last.as_ref().map_or_else(|| "never ran".to_owned(), |l| format!("{} {}", l.status, time(l.ended)));
         if s.frozen.is_some() {
@@ -239,6 +256,15 @@ pub(super) async fn list(c: &Context) -> Result<u8, Failure> {
     Ok(0)
 }
 
+/// What a schedule copies, in a few words.
+fn copied(s: &ScheduleView) -> String {
+    match &s.database {
+        Some(database) if s.content == "full" => format!("database {database}"),
+        Some(database) => format!("database {database} ({})", s.content),
+        None => s.source.join(" "),
+    }
+}
+
 async fn get(c: &Context, name: &str) -> Result<(crate::connect::Connection, ScheduleView), Failure> {
     let connection = c.connect().await?;
     let view = connection.client.get(&format!("/api/v1/schedules/{}", encode(name))).await?;
@@ -253,7 +279,13 @@ pub(super) async fn show(c: &Context, name: &str) -> Result<u8, Failure> {
     }
     let mut rows = vec![("name", s.name.clone())];
     rows.extend(s.title.clone().map(|t| ("title", t)));
-    rows.push(("source", s.source.join("\n")));
+    match &s.database {
+        Some(database) => {
+            rows.push(("database", database.clone()));
+            rows.push(("content", s.content.clone()));
+        }
+        None => rows.push(("source", s.source.join("\n"))),
+    }
     if !s.exclude.is_empty() {
         rows.push(("exclude", s.exclude.join("\n")));
     }

@@ -142,6 +142,11 @@ impl ArchiveWriter {
     /// Ends the tar stream (two blocks of zeros) and waits until all is written. The caller syncs.
     pub(crate) fn finish(mut self) -> Result<Written, EngineError> {
         self.zeros(1024)?;
+        self.finish_stream()
+    }
+
+    /// Ends a stream that is no tar.
+    pub(crate) fn finish_stream(mut self) -> Result<Written, EngineError> {
         if self.buffer.used > 0 {
             self.send()?;
         }

@@ -19,8 +19,8 @@ use crate::sys::scratch_file;
 use crate::throttle::Throttle;
 use assemble::Assembly;
 use backup_model::{
-    ArchiveFile, ArchiveId, Compression, Detect, Encryption, FileSource, IndexFile, Kind, MANIFEST_VERSION, Manifest, Name, Note,
-    NoteLevel, RateLimit, RunId,
+    ArchiveFile, ArchiveId, Compression, Detect, Encryption, FileSource, Form, IndexFile, Kind, MANIFEST_VERSION, Manifest, Name,
+    Note, NoteLevel, RateLimit, RunId,
 };
 use base::{Base, BaseEntries};
 use chrono::{DateTime, FixedOffset};
@@ -349,7 +349,7 @@ fn no_space(error: EngineError, archive: &Path, stored: u64, done: u64, total: u
 
 /// The suffix of an archive's name.
 pub(crate) fn suffix(compression: Compression, seal: Option<&Seal>) -> String {
-    format!("{}{}", compression.suffix(), if seal.is_some() { SEALED_SUFFIX } else { "" })
+    format!("{}{}{}", Form::Tar.suffix(), compression.suffix(), if seal.is_some() { SEALED_SUFFIX } else { "" })
 }
 
 /// What a sidecar may say to anybody: of an encrypted archive no name of a file.
@@ -359,6 +359,10 @@ pub(crate) fn sidecar_of(manifest: &Manifest) -> Manifest {
         shown.sources.clear();
         shown.exclude.clear();
         shown.notes.clear();
+        if let Some(database) = &mut shown.database {
+            database.tables.clear();
+            database.properties.clear();
+        }
     }
     shown
 }
@@ -474,6 +478,7 @@ fn manifest(
         changed: None,
         warnings: 0,
         notes: Vec::new(),
+        database: None,
         encryption: plan.seal.as_ref().map(Seal::described),
         archive: ArchiveFile::default(),
         index: None,

@@ -102,6 +102,7 @@ pub struct RestoreReport {
 /// The archive is damaged, asks for something that is refused, does not hold what was asked for, or
 /// the target cannot be written to. What was restored by then stays; running it again goes on.
 pub fn restore(plan: &RestorePlan, observer: &dyn Observer) -> Result<RestoreReport, EngineError> {
+    crate::stream::only_files(&plan.archive)?;
     let size = plan.archive.metadata().map_err(EngineError::io("open the archive", &plan.archive))?.len();
     let manifest = read_manifest(&plan.archive).unwrap_or_else(|e| {
         observer.note(warning(b".", format!("{e}; restoring without it")));

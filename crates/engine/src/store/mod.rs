@@ -345,7 +345,9 @@ pub fn sweep(folder: &Path) -> Result<Vec<String>, EngineError> {
     }
     for (part, _) in parts() {
         let path = folder.join(part);
-        match fs::remove_file(&path) {
+        // A folder holds the copy of a database that was not finished.
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        match removed {
             Ok(()) => done.push(format!("removed {}", path.display())),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(EngineError::io("remove", &path)(e)),

@@ -2,6 +2,7 @@
 
 mod archives;
 mod checks;
+mod databases;
 mod history;
 mod runs;
 mod schedules;
@@ -51,6 +52,10 @@ fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(checks::rebuild))
         .routes(routes!(checks::find))
         .routes(routes!(checks::alerts))
+        .routes(routes!(databases::list, databases::add))
+        .routes(routes!(databases::delete))
+        .routes(routes!(databases::test))
+        .routes(routes!(databases::restore))
         .routes(routes!(history::stats))
         .split_for_parts()
 }

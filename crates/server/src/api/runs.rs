@@ -201,6 +201,8 @@ pub(super) async fn report(State(app): State<App>, Body(r): Body<ReportRequest>)
             bytes: r.bytes,
             stored: 0,
             warnings: r.warnings,
+            tables: r.tables,
+            records: r.records,
         },
         error: r.error,
         notes: r.notes.into_iter().map(Into::into).collect(),

@@ -1,0 +1,3 @@
+-- What a run counted of databases.
+ALTER TABLE runs ADD COLUMN tables BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE runs ADD COLUMN records BIGINT NOT NULL DEFAULT 0;

@@ -1,0 +1,348 @@
+//! Databases as users meet them, on real servers: copied, dropped, brought back, compared.
+
+use backup_testkit::{Mariadb, Postgres, TestHome, percent};
+use std::fs;
+use std::process::Command;
+
+const WEIRD: &str = "we\"ird;db";
+const PASSWORD: &str = "a\"b\\c#d e";
+
+fn home() -> TestHome {
+    TestHome::new(env!("CARGO_BIN_EXE_backupctl"))
+}
+
+/// Compares texts of dumps and says where they part.
+#[track_caller]
+fn same(found: &str, expected: &str, what: &str) {
+    let first = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
+    assert!(
+        found == expected,
+        "{what}: {:?}",
+        first.map_or(("one is longer", ""), |(a, b)| (&a[..a.len().min(300)], &b[..b.len().min(300)]))
+    );
+}
+
+/// The newest archive of a schedule whose name holds a word.
+fn archive(home: &TestHome, schedule: &str, word: &str) -> String {
+    let names = home.names(&format!("backups/{schedule}"));
+    let found = names.into_iter().rfind(|n| n.contains(word) && !n.ends_with(".json") && !n.starts_with('.'));
+    home.path()
+        .join("backups")
+        .join(schedule)
+        .join(found.unwrap_or_else(|| panic!("an archive with {word}")))
+        .display()
+        .to_string()
+}
+
+const POSTGRES_SCHEMA: &str = r#"
+CREATE ROLE owner_of_all; CREATE ROLE "rea;der";
+CREATE EXTENSION pgcrypto;
+CREATE SCHEMA "Sh;op" AUTHORIZATION owner_of_all;
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE SEQUENCE numbers START 41;
+SELECT nextval('numbers');
+CREATE TABLE "Sh;op"."we""ird
+t" (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text DEFAULT 'it''s; \', b mood, doubled integer GENERATED ALWAYS AS (n * 2) STORED, n integer, raw bytea);
+INSERT INTO "Sh;op"."we""ird
+t" (a, b, n, raw) SELECT E'line\nbreak\ttab\\.\\ ' || i, 'ok', i, decode(md5(i::text), 'hex') FROM generate_series(1, 3000) i;
+INSERT INTO "Sh;op"."we""ird
+t" (a) VALUES (E'\\.'), (NULL), (''), ('\N'), ('\! touch x'), ('été €');
+CREATE TABLE parent (id integer PRIMARY KEY, at date NOT NULL DEFAULT '2026-01-01', UNIQUE (id, at));
+CREATE TABLE child (id serial, parent integer REFERENCES parent, PRIMARY KEY (id));
+INSERT INTO parent SELECT generate_series(1, 100); INSERT INTO child (parent) SELECT generate_series(1, 50);
+CREATE TABLE parts (id integer, v text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (100);
+INSERT INTO parts SELECT i, 'x' FROM generate_series(1, 50) i;
+CREATE TABLE empty_one (a integer);
+CREATE TABLE no_columns ();
+CREATE VIEW seen AS SELECT id, a FROM "Sh;op"."we""ird
+t";
+CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM parent;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $_$ begin /* COPY x FROM stdin; */ new.at := '2026-02-02'; return new; end $_$;
+CREATE TRIGGER touching BEFORE UPDATE ON parent FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE FUNCTION two() RETURNS integer BEGIN ATOMIC SELECT CASE WHEN true THEN 2 END; END;
+CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1; SELECT 2';
+CREATE AGGREGATE total (integer) (SFUNC = int4pl, STYPE = integer, INITCOND = '0');
+CREATE RULE quiet AS ON DELETE TO empty_one DO INSTEAD (SELECT 1; SELECT 2);
+ALTER TABLE child ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON child USING (id > 0);
+SELECT lo_from_bytea(4242, decode(repeat('00ff5c27', 5000), 'hex'));
+COMMENT ON TABLE parent IS 'a comment; with ''quotes'' and
+-- Name: a trap; Type: TABLE; Schema: x';
+GRANT SELECT ON parent TO "rea;der"; GRANT USAGE ON SCHEMA "Sh;op" TO PUBLIC;
+ALTER TABLE parent OWNER TO owner_of_all;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO "rea;der";
+"#;
+
+#[test]
+fn postgres_comes_back_as_it_was() {
+    let server = Postgres::debian();
+    let sql = |db: &str, text: &str| server.sql(db, text);
+    let _ = sql("postgres", &format!("CREATE DATABASE \"{}\"", WEIRD.replace('"', "\"\"")));
+    let _ = sql(WEIRD, POSTGRES_SCHEMA);
+    let ident = format!("\"{}\"", WEIRD.replace('"', "\"\""));
+    let _ = sql(
+        "postgres",
+        &format!(
+            "ALTER DATABASE {ident} OWNER TO owner_of_all; GRANT CONNECT ON DATABASE {ident} TO \"rea;der\"; REVOKE TEMPORARY ON DATABASE {ident} FROM PUBLIC;
+             ALTER DATABASE {ident} SET search_path = \"Sh;op\", public; ALTER DATABASE {ident} SET work_mem = '7MB'; ALTER DATABASE {ident} CONNECTION LIMIT 77;
+             COMMENT ON DATABASE {ident} IS 'ours'; CREATE ROLE backup LOGIN SUPERUSER PASSWORD '{PASSWORD}';"
+        ),
+    );
+    let home = home();
+    home.write("password", &format!("{PASSWORD}\n"));
+    home.ok(&["database", "add", "shop", "--url", &server.url("backup", &percent(WEIRD)), "--password-file", "password"]);
+    let tested = home.ok(&["database", "test", "shop"]);
+    for words in ["signed in", "PostgreSQL 15", "pg_dump", "can be backed up"] {
+        assert!(tested.contains(words), "{words}: {tested}");
+    }
+    home.ok(&["create", "shop", "--database", "shop", "--every", "hourly", "--keep-last", "5"]);
+    let ran = home.ok(&["run", "shop"]);
+    assert!(ran.contains("rows"), "{ran}");
+    let sql_archive = archive(&home, "shop", ".sql.gz");
+    assert!(home.names("backups/shop").iter().any(|n| n.contains(".roles.sql.gz")), "roles are kept too");
+    let listed: serde_json::Value = serde_json::from_str(&home.ok(&["backups", "shop", "--json"])).expect("JSON");
+    let of_database =
+        listed["items"].as_array().expect("items").iter().find(|a| a["database"]["database"] == WEIRD).expect("listed").clone();
+    // 3006 + 100 + 50 + 50 rows in all, none anywhere else.
+    assert_eq!(
+        (of_database["database"]["tables_count"].as_u64(), of_database["database"]["records_count"].as_u64()),
+        (Some(7), Some(3206))
+    );
+    home.ok(&["verify", "shop", "--deep"]);
+
+    let state = |db: &str| {
+        let of_database = format!(
+            "SELECT pg_get_userbyid(datdba), (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(datacl) a), datconnlimit, shobj_description(oid, 'pg_database'),
+                    (SELECT string_agg(setconfig::text, ';') FROM pg_db_role_setting WHERE setdatabase = oid) FROM pg_database WHERE datname = '{db}'"
+        );
+        let rows = "SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM \"Sh;op\".\"we\"\"ird\nt\" t; SELECT last_value, is_called FROM numbers; SELECT md5(lo_get(4242)); SELECT * FROM kept;";
+        (server.dump(db, &["--schema-only"]), server.dump(db, &["--data-only"]), sql("postgres", &of_database), sql(db, rows))
+    };
+    let same_states = |a: &(String, String, String, String), b: &(String, String, String, String), what: &str| {
+        same(&a.0, &b.0, what);
+        same(&a.1, &b.1, what);
+        assert_eq!((&a.2, &a.3), (&b.2, &b.3), "{what}");
+    };
+    let before = state(WEIRD);
+    // Over what is there only when asked for.
+    home.run(&["restore", "shop", "--into", WEIRD]).code(1).says("--overwrite");
+    same_states(&state(WEIRD), &before, "refused");
+    let _ = sql("postgres", &format!("DROP DATABASE {ident}"));
+    home.ok(&["restore", "shop", "--into", WEIRD]);
+    same_states(&state(WEIRD), &before, "from nothing");
+
+    // Over a changed database, with clients in it: what was there is kept, owner, rights and settings stay.
+    let _ = sql(WEIRD, "DELETE FROM child; DROP VIEW seen; CREATE TABLE extra (a int); INSERT INTO extra VALUES (1)");
+    let _ = sql("postgres", &format!("ALTER DATABASE {ident} SET work_mem = '9MB'"));
+    let mut inside =
+        server.client("psql").args(["-d", &format!("dbname='{WEIRD}'"), "-c", "SELECT pg_sleep(60)"]).spawn().expect("a client");
+    let replaced = home.ok(&["restore", "shop", "--into", WEIRD, "--overwrite"]);
+    assert!(replaced.contains("what was there before is kept in") && replaced.contains("shop.safety"), "{replaced}");
+    let _ = inside.kill();
+    let _ = inside.wait();
+    let after = state(WEIRD);
+    same(&after.0, &before.0, "definitions");
+    same(&after.1, &before.1, "rows");
+    assert_eq!(after.3, before.3);
+    assert_eq!(after.2, before.2.replace("7MB", "9MB"), "settings are those of the database that was replaced");
+    // The safety dump holds what was replaced.
+    let safety = archive(&home, "shop.safety", ".sql.gz");
+    home.ok(&["restore", &safety, "--into", "was_before"]);
+    assert_eq!(sql("was_before", "SELECT count(*) FROM extra; SELECT count(*) FROM child"), "1\n0");
+
+    // psql alone loads it too.
+    let _ = sql("postgres", "CREATE DATABASE by_hand TEMPLATE template0");
+    let by_hand =
+        format!("zcat '{sql_archive}' | {}/psql -X -q -v ON_ERROR_STOP=1 -d by_hand >/dev/null", server.bin().display());
+    let status = Command::new("bash")
+        .args(["-o", "pipefail", "-c", &by_hand])
+        .env("PGHOST", server.socket())
+        .env("PGUSER", "postgres")
+        .status();
+    assert!(status.expect("bash runs").success());
+    same(&server.dump("by_hand", &["--schema-only"]), &before.0, "by hand");
+
+    // Definitions only; without owners; a trial.
+    home.ok(&["restore", "shop", "--into", "bare", "--metadata-only", "--no-owner"]);
+    assert_eq!(
+        sql("bare", "SELECT count(*) FROM parent; SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'parent'"),
+        "0\nbackup"
+    );
+    let drilled = home.ok(&["drill", "shop"]);
+    assert!(drilled.contains("7 tables and 3206 rows were restored and compared"), "{drilled}");
+    assert!(home.ok(&["list"]).contains("20"), "proven restorable");
+    assert_eq!(
+        sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE '%_restore_%' OR datname LIKE '%_old_%'"),
+        "0",
+        "nothing is left"
+    );
+}
+
+#[test]
+fn contents_and_formats_of_postgres() {
+    let server = Postgres::debian();
+    for name in ["-x", "host=evil"] {
+        let _ = server.sql("postgres", &format!("CREATE DATABASE \"{name}\""));
+        let _ = server
+            .sql(name, "CREATE TABLE t (a int); INSERT INTO t SELECT generate_series(1, 20); CREATE TABLE u AS SELECT 1 AS a");
+    }
+    let home = home();
+    home.ok(&["database", "add", "all", "--url", &server.url("postgres", "*")]);
+    home.ok(&["create", "all", "--database", "all", "--manual", "--keep-last", "1"]);
+    home.ok(&["run", "all"]);
+    home.ok(&["run", "all"]);
+    let names: Vec<String> = home.names("backups/all").into_iter().filter(|n| !n.ends_with(".json")).collect();
+    assert_eq!(names.len(), 4, "each database has a newest version: {names:?}");
+    home.run(&["restore", "all", "--into", "x"]).code(2).says("--database: -x, host=evil, postgres");
+    home.ok(&["restore", "all", "--database", "host=evil", "--into", "evil copy"]);
+    assert_eq!(server.sql("evil copy", "SELECT count(*) FROM t"), "20");
+    home.run(&["run", "all", "--kind", "incremental"]).code(2).says("always full");
+    // Rows into tables that are there; definitions alone.
+    for content in ["data", "metadata"] {
+        home.ok(&["create", content, "--database", &server.url("postgres", "-x"), "--content", content, "--manual"]);
+        home.ok(&["run", content]);
+    }
+    home.ok(&["restore", "metadata", "--into", "bare"]);
+    assert_eq!(server.sql("bare", "SELECT count(*) FROM t"), "0");
+    home.run(&["restore", "data", "--database", "-x", "--into=-x"]).code(1).says("holds 20 rows");
+    home.ok(&["restore", "data", "--into", "bare"]);
+    assert_eq!(server.sql("bare", "SELECT count(*) FROM t; SELECT count(*) FROM u"), "20\n1");
+    // The custom format, one table of it, encrypted.
+    home.write("pass", "a passphrase\n");
+    let file = home.read("schedules.toml");
+    home.write(
+        "schedules.toml",
+        &format!("{file}\n[databases.custom]\nurl = \"{}\"\nformat = \"custom\"\nroles = false\n", server.url("postgres", "-x")),
+    );
+    home.ok(&[
+        "create",
+        "custom",
+        "--database",
+        "custom",
+        "--manual",
+        "--compression",
+        "zstd",
+        "--encrypt-passphrase-file",
+        "pass",
+    ]);
+    home.ok(&["run", "custom"]);
+    assert!(archive(&home, "custom", ".dump.zst.gpg").contains("full_"));
+    let sidecar = home.read(&format!(
+        "backups/custom/{}",
+        home.names("backups/custom").iter().find(|n| n.ends_with(".json")).expect("a sidecar")
+    ));
+    assert!(!sidecar.contains("public.t") && sidecar.contains("\"rows_count\": 21"), "{sidecar}");
+    home.ok(&["restore", "custom", "--into", "whole"]);
+    assert_eq!(server.sql("whole", "SELECT count(*) FROM t; SELECT count(*) FROM u"), "20\n1");
+    home.ok(&["restore", "custom", "--into", "one", "--table", "u"]);
+    assert_eq!(server.sql("one", "SELECT count(*) FROM u; SELECT to_regclass('t') IS NULL"), "1\nt");
+    home.ok(&["drill", "custom"]);
+}
+
+const MARIADB_SCHEMA: &str = r#"
+CREATE TABLE `we``ird;t` (id int AUTO_INCREMENT PRIMARY KEY, a text, b enum('x','y') DEFAULT 'x', doubled int AS (n * 2) STORED, n int, raw varbinary(100), KEY (n)) COMMENT 'it''s; a (comment) \\';
+INSERT INTO `we``ird;t` (a, n, raw) SELECT CONCAT('line\nbreak; it''s (', seq, ') \\ "q" '), seq, UNHEX(MD5(seq)) FROM seq_1_to_3000;
+INSERT INTO `we``ird;t` (a) VALUES (NULL), (''), ('\\! touch x'), ('été € 😀'), ('),(1,2');
+CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, p int, FOREIGN KEY (p) REFERENCES parent (id));
+INSERT INTO parent SELECT seq FROM seq_1_to_100; INSERT INTO child SELECT seq, seq FROM seq_1_to_50;
+CREATE TABLE empty_one (a int);
+CREATE SEQUENCE numbers START WITH 41; SELECT NEXTVAL(numbers);
+CREATE VIEW seen AS SELECT id, a FROM `we``ird;t` WHERE n > 5;
+CREATE TRIGGER touching BEFORE INSERT ON parent FOR EACH ROW SET NEW.id = NEW.id + 0;
+DELIMITER //
+CREATE PROCEDURE looped() BEGIN DECLARE i INT DEFAULT 0; WHILE i < 3 DO SET i = i + 1; INSERT INTO empty_one VALUES (i), (i); END WHILE; END//
+CREATE FUNCTION two() RETURNS int DETERMINISTIC BEGIN RETURN 2; END//
+CREATE EVENT nightly ON SCHEDULE EVERY 1 DAY DO BEGIN DELETE FROM empty_one; END//
+DELIMITER ;
+"#;
+
+#[test]
+fn mariadb_comes_back_as_it_was() {
+    let server = Mariadb::debian();
+    let quoted = |name: &str| format!("`{}`", name.replace('`', "``"));
+    for name in [WEIRD, "-x"] {
+        let _ = server.sql(&format!(
+            "CREATE DATABASE {0} CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci; USE {0};\n{MARIADB_SCHEMA}",
+            quoted(name)
+        ));
+    }
+    let _ = server.sql(&format!(
+        "CREATE USER backup@localhost IDENTIFIED BY '{}'; GRANT ALL ON *.* TO backup@localhost WITH GRANT OPTION; GRANT SELECT ON {}.* TO reader@localhost IDENTIFIED BY 'x'",
+        PASSWORD.replace('\\', "\\\\"),
+        quoted(WEIRD)
+    ));
+    let home = home();
+    let mut add = home.command(&[
+        "database",
+        "add",
+        "shop",
+        "--url",
+        &server.url("backup", &format!("{},-x", percent(WEIRD))),
+        "--password-stdin",
+    ]);
+    let mut child = add.stdin(std::process::Stdio::piped()).spawn().expect("it runs");
+    std::io::Write::write_all(&mut child.stdin.take().expect("its input"), format!("{PASSWORD}\n").as_bytes()).expect("written");
+    assert!(child.wait().expect("it ends").success());
+    assert!(!home.read("schedules.toml").contains("b\\\\c"), "the password does not stand in the file");
+    let tested = home.ok(&["database", "test", "shop"]);
+    assert!(tested.contains("MariaDB 10.11") && tested.contains("all can be read"), "{tested}");
+    home.ok(&["create", "shop", "--database", "shop", "--every", "hourly"]);
+    home.ok(&["run", "shop"]);
+    let listed: serde_json::Value = serde_json::from_str(&home.ok(&["backups", "shop", "--json"])).expect("JSON");
+    let of = |name: &str| {
+        listed["items"].as_array().expect("items").iter().find(|a| a["database"]["database"] == name).expect("listed").clone()
+    };
+    assert_eq!(
+        (of(WEIRD)["database"]["tables_count"].as_u64(), of("-x")["database"]["records_count"].as_u64()),
+        (Some(4), Some(3155))
+    );
+    home.ok(&["verify", "shop", "--deep"]);
+    // The program itself does not find the events of such a name.
+    let flags = ["--routines", "--triggers"];
+    let state = |db: &str| {
+        (
+            server.dump(db, &flags),
+            server
+                .sql(&format!(
+                    "USE {}; CHECKSUM TABLE `we``ird;t`, parent, child; SHOW CREATE EVENT nightly; SELECT LASTVAL(numbers) IS NULL; SELECT two()",
+                    quoted(db)
+                ))
+                .replace(db, "DB"),
+        )
+    };
+    let same_states = |a: &(String, String), b: &(String, String), what: &str| {
+        same(&a.0, &b.0, what);
+        assert_eq!(a.1, b.1, "{what}");
+    };
+    let before = state(WEIRD);
+    home.run(&["restore", "shop", "--database", WEIRD, "--into", WEIRD]).code(1).says("--overwrite");
+    let _ = server.sql(&format!("DROP DATABASE {}", quoted(WEIRD)));
+    home.ok(&["restore", "shop", "--database", WEIRD, "--into", WEIRD]);
+    same_states(&state(WEIRD), &before, "from nothing");
+    let _ = server
+        .sql(&format!("USE {}; DELETE FROM child; CREATE TABLE extra (a int); INSERT INTO extra VALUES (1)", quoted(WEIRD)));
+    let replaced = home.ok(&["restore", "shop", "--database", WEIRD, "--into", WEIRD, "--overwrite"]);
+    assert!(replaced.contains("what was there before is kept in"), "{replaced}");
+    same_states(&state(WEIRD), &before, "over another");
+    home.ok(&["restore", &archive(&home, "shop.safety", ".sql.gz"), "--into", "was_before"]);
+    assert_eq!(server.sql("SELECT COUNT(*) FROM was_before.extra"), "1");
+    // mariadb alone loads it too.
+    let _ = server.sql("CREATE DATABASE by_hand");
+    let by_hand = format!(
+        "zcat '{}' | mariadb --no-defaults -uroot --socket={} by_hand",
+        archive(&home, "shop", ".-x.sql"),
+        server.socket().display()
+    );
+    let status = Command::new("bash").args(["-o", "pipefail", "-c", &by_hand]).status();
+    assert!(status.expect("bash runs").success());
+    assert_eq!(server.sql("SELECT COUNT(*) FROM by_hand.`we``ird;t`"), "3005");
+    home.ok(&["restore", "shop", "--database", "-x", "--into", "bare", "--metadata-only"]);
+    assert_eq!(server.sql("SELECT COUNT(*) FROM bare.parent"), "0");
+    let drilled = home.ok(&["drill", "shop"]);
+    assert!(drilled.contains("2 databases"), "{drilled}");
+    assert_eq!(server.sql("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE '%_restore_%'"), "0");
+    let users = Command::new("zcat").arg(archive(&home, "shop", ".roles.sql.gz")).output().expect("zcat runs").stdout;
+    assert!(String::from_utf8_lossy(&users).contains("reader"), "users and rights are kept");
+    assert!(!String::from_utf8_lossy(&fs::read(home.path().join("logs/backupctl.log")).unwrap_or_default()).contains(PASSWORD));
+}

@@ -1,0 +1,156 @@
+//! Reads SQL dumps as they stream by: counts what is in them, knows where they end, and refuses what a client
+//! program would take for a command of its own.
+//!
+//! The readers split a dump into statements by the same rules as psql (`psqlscan.l` and `copy.c` of PostgreSQL) and the
+//! mariadb and mysql programs (`client/mysql.cc`), so that none can be hidden from them.
+
+mod mysql;
+mod postgres;
+
+pub(crate) use mysql::MysqlReader;
+pub(crate) use postgres::PostgresReader;
+
+use std::collections::BTreeMap;
+
+/// Bytes of one statement that are held to decide about it; a longer one is decided by its begin.
+const HELD: usize = 64 << 10;
+
+/// What becomes of a statement.
+pub(crate) enum Verdict {
+    Keep,
+    Drop,
+    Replace(Vec<u8>),
+}
+
+/// Decides about statements, where a dump is loaded.
+pub(crate) type Judge<'a> = dyn FnMut(&[u8]) -> Verdict + Send + 'a;
+
+/// Takes what is to be loaded.
+pub(crate) type Out<'a> = dyn FnMut(&[u8]) -> std::io::Result<()> + 'a;
+
+/// What a dump holds.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Counted {
+    /// Rows of each table.
+    pub(crate) tables: BTreeMap<String, u64>,
+    /// Objects of each kind that it makes.
+    pub(crate) objects: BTreeMap<String, u64>,
+    /// Whether it says that it is complete.
+    pub(crate) complete: bool,
+}
+
+impl Counted {
+    pub(crate) fn rows(&self) -> u64 {
+        self.tables.values().sum()
+    }
+
+    pub(crate) fn add_object(&mut self, kind: &str) {
+        *self.objects.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// What the server says there is and the dump does not make.
+    pub(crate) fn missing(&self, expected: &BTreeMap<String, u64>) -> Vec<String> {
+        let of = |kind: &String| self.objects.get(kind).copied().unwrap_or(0);
+        expected.iter().filter(|(kind, n)| of(kind) < **n).map(|(kind, n)| format!("{} of {n} {kind}", of(kind))).collect()
+    }
+}
+
+/// The name of a table for people and for comparison: parts that are no plain words are quoted.
+pub(crate) fn table_key(parts: &[String]) -> String {
+    let plain = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let quoted = |p: &String| if plain(p) { p.clone() } else { format!("\"{}\"", p.replace('"', "\"\"")) };
+    parts.iter().map(quoted).collect::<Vec<_>>().join(".")
+}
+
+/// The statement that is being read, as far as it is held.
+#[derive(Default)]
+struct Statement {
+    text: Vec<u8>,
+    /// It was longer than what is held, and its begin was decided about.
+    decided: Option<bool>,
+}
+
+impl Statement {
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.decided.is_none()
+    }
+
+    fn push(&mut self, bytes: &[u8], judge: &mut Option<Box<Judge<'_>>>, out: &mut Out<'_>) -> std::io::Result<()> {
+        if let Some(keep) = self.decided {
+            return if keep { out(bytes) } else { Ok(()) };
+        }
+        self.text.extend_from_slice(bytes);
+        if self.text.len() > HELD {
+            let keep = emit(&self.text, judge, out)?;
+            self.decided = Some(keep);
+        }
+        Ok(())
+    }
+
+    /// Ends it: what it was, as far as it was held, and whether it is kept.
+    fn end(&mut self, judge: &mut Option<Box<Judge<'_>>>, out: &mut Out<'_>) -> std::io::Result<(Vec<u8>, bool)> {
+        let keep = match self.decided.take() {
+            Some(keep) => keep,
+            None => emit(&self.text, judge, out)?,
+        };
+        Ok((std::mem::take(&mut self.text), keep))
+    }
+}
+
+fn emit(text: &[u8], judge: &mut Option<Box<Judge<'_>>>, out: &mut Out<'_>) -> std::io::Result<bool> {
+    match judge.as_mut().map_or(Verdict::Keep, |judge| judge(text)) {
+        Verdict::Keep => out(text).map(|()| true),
+        Verdict::Replace(other) => out(&other).map(|()| true),
+        Verdict::Drop => Ok(false),
+    }
+}
+
+/// The words of a statement's begin: plain words in capitals, quoted names as they are with their quote in front.
+/// Comments are passed over; what stands in `/*! … */` counts.
+pub(crate) fn words(text: &[u8], limit: usize) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut i = 0;
+    while i < text.len() && out.len() < limit {
+        match text[i] {
+            b'-' if text[i..].starts_with(b"--") => i += memchr::memchr(b'\n', &text[i..]).unwrap_or(text.len() - i),
+            b'/' if text[i..].starts_with(b"/*!") || text[i..].starts_with(b"/*M!") => {
+                i += 3 + usize::from(text[i + 2] == b'M');
+                while text.get(i).is_some_and(u8::is_ascii_digit) {
+                    i += 1;
+                }
+            }
+            b'/' if text[i..].starts_with(b"/*") => {
+                i += memchr::memmem::find(&text[i..], b"*/").map_or(text.len() - i, |n| n + 2)
+            }
+            quote @ (b'"' | b'`' | b'\'') => {
+                let mut name = vec![quote];
+                i += 1;
+                while i < text.len() {
+                    if text[i] == quote {
+                        if text.get(i + 1) != Some(&quote) {
+                            break;
+                        }
+                        i += 1;
+                    }
+                    name.push(text[i]);
+                    i += 1;
+                }
+                i += 1;
+                out.push(String::from_utf8_lossy(&name).into_owned());
+            }
+            b if b.is_ascii_alphanumeric() || b == b'_' || b >= 0x80 => {
+                let start = i;
+                while text.get(i).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$') || *b >= 0x80) {
+                    i += 1;
+                }
+                out.push(String::from_utf8_lossy(&text[start..i]).to_uppercase());
+            }
+            b if b.is_ascii_whitespace() || b == b'*' || b == b'/' => i += 1,
+            b => {
+                out.push((b as char).to_string());
+                i += 1;
+            }
+        }
+    }
+    out
+}

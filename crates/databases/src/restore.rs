@@ -1,0 +1,110 @@
+//! What restores of all servers have in common.
+
+use crate::{Copied, DatabaseError};
+use backup_model::{Content, DatabaseFacts, Form};
+use std::io::Read;
+
+/// A dump to be read to its end.
+pub trait DumpStream: Read {
+    /// Whether all that was read is what the archive was made of.
+    ///
+    /// # Errors
+    /// What does not fit.
+    fn finish(self: Box<Self>) -> Result<(), String>;
+    /// Bytes read, and all there are if that is known.
+    fn place(&self) -> (u64, Option<u64>);
+}
+
+/// Opens the dump from its begin.
+pub type Open<'a> = &'a dyn Fn() -> Result<Box<dyn DumpStream>, DatabaseError>;
+
+/// Where the dump comes from, and what keeps a copy of what it replaces.
+pub struct RestoreFrom<'a> {
+    /// Opens the dump.
+    pub open: Open<'a>,
+    /// Makes a copy of the database that is about to be replaced; opened later if it has to be loaded back. None if it
+    /// was refused.
+    pub safety: Option<&'a mut Safety<'a>>,
+}
+
+/// Makes a safety copy of a database and answers how it is opened.
+pub type Safety<'a> = dyn FnMut(&str) -> Result<SafetyCopy, DatabaseError> + 'a;
+
+/// A safety copy.
+pub struct SafetyCopy {
+    /// Where it is, for messages.
+    pub place: String,
+    /// Opens it.
+    pub open: Box<dyn Fn() -> Result<Box<dyn DumpStream>, DatabaseError>>,
+    /// What it holds.
+    pub copied: Copied,
+}
+
+/// What to bring back, and where to.
+#[derive(Clone, Debug)]
+pub struct RestorePlan {
+    /// The database to restore into.
+    pub database: String,
+    /// What the dump is.
+    pub form: Form,
+    /// What of a database it holds.
+    pub content: Content,
+    /// What its sidecar says of it.
+    pub facts: Option<DatabaseFacts>,
+    /// Replace a database that holds something.
+    pub overwrite: bool,
+    /// Definitions only.
+    pub metadata_only: bool,
+    /// One table only (custom format).
+    pub table: Option<String>,
+    /// Leave out owners and rights.
+    pub no_owner: bool,
+    /// Keep the database that is replaced, under another name.
+    pub keep_old: bool,
+    /// Load into a scratch database, compare, drop it: a trial.
+    pub trial: bool,
+}
+
+/// What a restore came to.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Tables.
+    pub tables: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Where the safety copy is, if one was made.
+    pub safety: Option<String>,
+    /// The name of the database that was replaced, if it was kept.
+    pub old: Option<String>,
+}
+
+impl RestorePlan {
+    /// The name of a database to try in first.
+    pub(crate) fn scratch(&self, limit: usize) -> String {
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let mut end = self.database.len().min(limit - 20);
+        while !self.database.is_char_boundary(end) {
+            end -= 1;
+        }
+        format!("{}_restore_{}", &self.database[..end], &id[20..])
+    }
+}
+
+/// What differs between the rows that a dump holds and those that are there.
+pub(crate) fn differences(
+    expected: &std::collections::BTreeMap<String, u64>,
+    found: &std::collections::BTreeMap<String, u64>,
+) -> Result<(), DatabaseError> {
+    let wrong: Vec<String> = expected
+        .iter()
+        .filter(|(table, rows)| found.get(*table) != Some(rows))
+        .map(|(table, rows)| match found.get(table) {
+            Some(there) => format!("{table} has {there} rows instead of {rows}"),
+            None => format!("{table} is missing"),
+        })
+        .collect();
+    match wrong.len() {
+        0 => Ok(()),
+        n => Err(DatabaseError::Differs(format!("{} ({n} in all)", wrong.into_iter().take(5).collect::<Vec<_>>().join(", ")))),
+    }
+}

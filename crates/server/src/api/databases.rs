@@ -1,0 +1,81 @@
+//! Databases: the file's entries, their tests, restores into them.
+
+use crate::extract::Body;
+use crate::problem::{ApiError, ApiResult};
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use backup_operations::{App, DatabaseWish, NewPassword};
+use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, Problem, RunView, TestStep};
+use std::path::PathBuf;
+
+fn view(app: &App, name: &str) -> ApiResult<DatabaseView> {
+    let file = app.file();
+    let found = file.database(name).ok_or_else(|| {
+        let text = format!("there is no database {name}; `backupctl database list` shows all");
+        ApiError::new(StatusCode::NOT_FOUND, "not_found", text)
+    })?;
+    let copies = file.schedules.iter().filter(|s| s.database.as_ref() == Some(&found.name));
+    Ok(DatabaseView::new(found, copies.map(|s| s.name.to_string()).collect()))
+}
+
+/// All databases of the file.
+#[utoipa::path(get, path = "/api/v1/databases", responses((status = 200, body = Page<DatabaseView>)))]
+pub(super) async fn list(State(app): State<App>) -> ApiResult<Json<Page<DatabaseView>>> {
+    let names: Vec<String> = app.file().databases.iter().map(|d| d.name.to_string()).collect();
+    let items = names.iter().map(|name| view(&app, name)).collect::<ApiResult<Vec<_>>>()?;
+    let total = items.len() as u64;
+    Ok(Json(Page::new(items, total, 0)))
+}
+
+/// Adds a database to the file.
+#[utoipa::path(post, path = "/api/v1/databases", request_body = NewDatabase, responses((status = 201, body = DatabaseView), (status = 400, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn add(State(app): State<App>, Body(new): Body<NewDatabase>) -> ApiResult<(StatusCode, Json<DatabaseView>)> {
+    let password = match (new.password, new.password_file, new.password_env) {
+        (None, None, None) => NewPassword::None,
+        (Some(text), None, None) => NewPassword::Text(text),
+        (None, Some(path), None) => NewPassword::File(path),
+        (None, None, Some(name)) => NewPassword::Env(name),
+        _ => return Err(ApiError::invalid("give at most one of password, password_file and password_env")),
+    };
+    app.add_database(&new.name, &new.url, password)?;
+    Ok((StatusCode::CREATED, Json(view(&app, &new.name)?)))
+}
+
+/// Removes a database from the file; its archives stay.
+#[utoipa::path(delete, path = "/api/v1/databases/{name}", responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn delete(State(app): State<App>, Path(name): Path<String>) -> ApiResult<StatusCode> {
+    app.delete_database(&name)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Looks at everything that backups of a database need, step by step.
+#[utoipa::path(post, path = "/api/v1/databases/{name}/test", responses((status = 200, body = Page<TestStep>), (status = 404, body = Problem)))]
+pub(super) async fn test(State(app): State<App>, Path(name): Path<String>) -> ApiResult<Json<Page<TestStep>>> {
+    let steps = app.test_database(&name).await?;
+    let items: Vec<TestStep> = steps.into_iter().map(|(step, ok, text)| TestStep { step, ok, text }).collect();
+    let total = items.len() as u64;
+    Ok(Json(Page::new(items, total, 0)))
+}
+
+/// Restores an archive of a database into a database: a new one, compared with the archive, takes the place of the old.
+#[utoipa::path(post, path = "/api/v1/database-restores", request_body = DatabaseRestoreRequest, responses((status = 202, body = RunView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn restore(
+    State(app): State<App>,
+    Body(wish): Body<DatabaseRestoreRequest>,
+) -> ApiResult<(StatusCode, Json<RunView>)> {
+    let request = DatabaseWish {
+        archive: PathBuf::new(),
+        into: wish.into,
+        server: wish.server,
+        password_file: wish.password_file.map(PathBuf::from),
+        overwrite: wish.overwrite,
+        no_safety_dump: wish.no_safety_dump,
+        metadata_only: wish.metadata_only,
+        table: wish.table,
+        no_owner: wish.no_owner,
+        keep_old: wish.keep_old,
+    };
+    let run = app.request_database_restore(&wish.archive, wish.database.as_deref(), request).await?;
+    Ok((StatusCode::ACCEPTED, Json(RunView::new(&run, &app.zone()))))
+}
