@@ -12,6 +12,7 @@ mod process;
 mod restore;
 mod secret_file;
 mod sqlite;
+mod stream;
 mod tools;
 
 pub use connection::{Connection, Copied, CopyPlan, Step, Table, Target};

@@ -28,6 +28,17 @@ pub(crate) type Judge<'a> = dyn FnMut(&[u8]) -> Verdict + Send + 'a;
 /// Takes what is to be loaded.
 pub(crate) type Out<'a> = dyn FnMut(&[u8]) -> std::io::Result<()> + 'a;
 
+/// Reads a dump that comes in pieces.
+pub(crate) trait DumpText {
+    /// Takes the next piece; what is to be loaded goes to `out`.
+    ///
+    /// # Errors
+    /// `InvalidData` if it holds what no dump holds, or whatever `out` says.
+    fn feed(&mut self, piece: &[u8], out: &mut Out<'_>) -> std::io::Result<()>;
+    /// Rows so far.
+    fn rows(&self) -> u64;
+}
+
 /// What a dump holds.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Counted {

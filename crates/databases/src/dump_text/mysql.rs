@@ -1,6 +1,6 @@
 //! Dumps of `mysqldump` and `mariadb-dump`.
 
-use super::{Counted, Judge, Out, Statement, table_key, words};
+use super::{Counted, DumpText, Judge, Out, Statement, table_key, words};
 use std::io;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,21 @@ pub(crate) struct MysqlReader<'a> {
     trailer: &'static str,
 }
 
+impl DumpText for MysqlReader<'_> {
+    fn feed(&mut self, piece: &[u8], out: &mut Out<'_>) -> io::Result<()> {
+        if self.rest.is_empty() {
+            return self.bytes(piece, false, out);
+        }
+        let mut joined = std::mem::take(&mut self.rest);
+        joined.extend_from_slice(piece);
+        self.bytes(&joined, false, out)
+    }
+
+    fn rows(&self) -> u64 {
+        self.counted.rows() + self.rows
+    }
+}
+
 impl<'a> MysqlReader<'a> {
     pub(crate) fn new(judge: Option<Box<Judge<'a>>>) -> Self {
         Self {
@@ -110,10 +125,6 @@ impl<'a> MysqlReader<'a> {
             statements: 0,
             trailer: "-- Dump completed",
         }
-    }
-
-    pub(crate) fn rows(&self) -> u64 {
-        self.counted.rows() + self.rows
     }
 
     /// The end: what the dump holds.
@@ -135,15 +146,6 @@ impl<'a> MysqlReader<'a> {
             return Err(bad("the dump does not say that it is complete: it is cut"));
         }
         Ok(self.counted)
-    }
-
-    pub(crate) fn feed(&mut self, piece: &[u8], out: &mut Out<'_>) -> io::Result<()> {
-        if self.rest.is_empty() {
-            return self.bytes(piece, false, out);
-        }
-        let mut joined = std::mem::take(&mut self.rest);
-        joined.extend_from_slice(piece);
-        self.bytes(&joined, false, out)
     }
 
     fn pending(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Plain dumps of `pg_dump` and `pg_dumpall`.
 
-use super::{Counted, Judge, Out, Statement, table_key, words};
+use super::{Counted, DumpText, Judge, Out, Statement, table_key, words};
 use std::io;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,21 @@ fn is_word(b: u8) -> bool {
     b.is_ascii_alphanumeric() || b == b'_' || b == b'$' || b >= 0x80
 }
 
+impl DumpText for PostgresReader<'_> {
+    fn feed(&mut self, piece: &[u8], out: &mut Out<'_>) -> io::Result<()> {
+        if self.rest.is_empty() {
+            return self.bytes(piece, false, out);
+        }
+        let mut joined = std::mem::take(&mut self.rest);
+        joined.extend_from_slice(piece);
+        self.bytes(&joined, false, out)
+    }
+
+    fn rows(&self) -> u64 {
+        self.counted.rows() + self.rows
+    }
+}
+
 impl<'a> PostgresReader<'a> {
     /// A reader; `judge` decides about statements that are loaded.
     pub(crate) fn new(judge: Option<Box<Judge<'a>>>) -> Self {
@@ -82,11 +97,6 @@ impl<'a> PostgresReader<'a> {
         }
     }
 
-    /// Rows so far.
-    pub(crate) fn rows(&self) -> u64 {
-        self.counted.rows() + self.rows
-    }
-
     /// The end: what the dump holds.
     ///
     /// # Errors
@@ -104,19 +114,6 @@ impl<'a> PostgresReader<'a> {
             return Err(bad("the dump does not say that it is complete: it is cut"));
         }
         Ok(self.counted)
-    }
-
-    /// Takes the next piece; what is to be loaded goes to `out`.
-    ///
-    /// # Errors
-    /// It holds what no dump holds, or `out` fails.
-    pub(crate) fn feed(&mut self, piece: &[u8], out: &mut Out<'_>) -> io::Result<()> {
-        if self.rest.is_empty() {
-            return self.bytes(piece, false, out);
-        }
-        let mut joined = std::mem::take(&mut self.rest);
-        joined.extend_from_slice(piece);
-        self.bytes(&joined, false, out)
     }
 
     fn push(&mut self, bytes: &[u8], out: &mut Out<'_>) -> io::Result<()> {

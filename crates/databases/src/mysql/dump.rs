@@ -2,13 +2,12 @@
 
 use super::server::{Server, ident, literal, missing_rights, start};
 use crate::connection::{Connection, Copied, CopyPlan, Target};
-use crate::dump_text::{Counted, MysqlReader, table_key};
+use crate::dump_text::{Counted, DumpText, MysqlReader, table_key};
 use crate::process::Running;
+use crate::stream::take;
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, DatabaseEngine, Note, NoteLevel};
 use std::collections::{BTreeMap, BTreeSet};
-
-const PIECE: usize = 1 << 20;
 
 /// What there is in a database.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -57,31 +56,19 @@ pub(super) fn inventory(server: &Server<'_>, database: &str, watch: &dyn Watch) 
 }
 
 fn pump(
-    mut running: Running,
+    running: Running,
     reader: &mut MysqlReader<'_>,
     out: Target<'_>,
     database: &str,
     watch: &dyn Watch,
 ) -> Result<u64, DatabaseError> {
-    let mut buffer = vec![0; PIECE];
-    let mut bytes = 0;
-    loop {
-        let n = running.read(&mut buffer, watch)?;
-        if n == 0 {
-            break;
-        }
-        reader.feed(&buffer[..n], &mut |_| Ok(())).map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
-        out(&buffer[..n]).map_err(DatabaseError::io(format!("keep the dump of {database}")))?;
-        bytes += n as u64;
-        watch.progress(reader.rows(), bytes, database);
-    }
-    running.finish().map_err(|e| match e {
+    let taken = take(running, Some(reader), out, database, watch).map_err(|e| match e {
         DatabaseError::Program { text, .. } if text.contains("1412") || text.contains("1146") || text.contains("1356") => {
             DatabaseError::Changed(text)
         }
         other => other,
     })?;
-    Ok(bytes)
+    Ok(taken.0)
 }
 
 /// The events of a database in the server's own words, as dumps hold them.

@@ -5,8 +5,8 @@ use super::dump::inventory;
 use super::server::{Server, ident, literal, start};
 use crate::connection::Connection;
 use crate::dump_text::{MysqlReader, Verdict, words};
-use crate::process::Running;
-use crate::restore::{DumpStream, Open, RestoreFrom, RestorePlan, Restored, differences};
+use crate::restore::{Open, RestoreFrom, RestorePlan, Restored, differences};
+use crate::stream::{Unhurried, give};
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, DatabaseEngine, DatabaseFacts, Note, NoteLevel};
 use std::collections::BTreeMap;
@@ -87,31 +87,6 @@ fn explain(error: DatabaseError) -> DatabaseError {
     DatabaseError::Program { program, how, text: format!("{text}{remedy}") }
 }
 
-fn feed(
-    running: &mut Running,
-    reader: &mut MysqlReader<'_>,
-    stream: &mut dyn DumpStream,
-    watch: &dyn Watch,
-) -> Result<(), DatabaseError> {
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        if watch.cancelled() {
-            return Err(DatabaseError::Cancelled);
-        }
-        let n = match stream.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(n) => n,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(DatabaseError::Refused(e.to_string())),
-        };
-        reader.feed(&buffer[..n], &mut |bytes| running.write(bytes)).map_err(|e| match e.kind() {
-            std::io::ErrorKind::InvalidData => DatabaseError::Refused(e.to_string()),
-            _ => DatabaseError::io("load the dump")(e),
-        })?;
-        watch.progress(reader.rows(), stream.place().0, "loading");
-    }
-}
-
 fn load(
     server: &Server<'_>,
     plan: &RestorePlan,
@@ -128,7 +103,7 @@ fn load(
     let strip = server.c.settings().strip_definer;
     let mut stream = open()?;
     let mut reader = MysqlReader::new(Some(Box::new(move |text: &[u8]| judge(plan, strip, text))));
-    match feed(&mut running, &mut reader, &mut *stream, watch) {
+    match give(&mut running, Some(&mut reader), &mut *stream, watch) {
         Ok(()) => {}
         Err(e @ (DatabaseError::Refused(_) | DatabaseError::Cancelled)) => return Err(e),
         Err(e) => return Err(explain(running.failure(e))),
@@ -176,21 +151,6 @@ fn fill(
 
 fn remove(server: &Server<'_>, name: &str, watch: &dyn Watch) -> Result<(), DatabaseError> {
     server.ask(&format!("DROP DATABASE IF EXISTS {}", ident(name)), &Unhurried(watch)).map(|_| ())
-}
-
-/// Cancelling ends loading, not cleaning up.
-struct Unhurried<'w>(&'w dyn Watch);
-
-impl Watch for Unhurried<'_> {
-    fn progress(&self, rows: u64, bytes: u64, what: &str) {
-        self.0.progress(rows, bytes, what);
-    }
-    fn note(&self, note: Note) {
-        self.0.note(note);
-    }
-    fn cancelled(&self) -> bool {
-        false
-    }
 }
 
 /// Makes a database, fills it, and removes it again if that fails.

@@ -2,15 +2,12 @@
 
 use super::server::{Server, Session, SignIn, field, ident, missing_rights, number};
 use crate::connection::{Connection, Copied, CopyPlan, Target};
-use crate::dump_text::{Counted, PostgresReader, table_key};
-use crate::process::Running;
+use crate::dump_text::{Counted, DumpText, PostgresReader, table_key};
+use crate::stream::take;
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, DatabaseEngine, Form, Note, NoteLevel};
 use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// Bytes that are read from a program at once.
-const PIECE: usize = 1 << 20;
 
 /// Relations that are nobody's but the user's: not the system's, not of an extension.
 const OWN: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't'
@@ -104,33 +101,6 @@ fn warnings(said: &str, watch: &dyn Watch, database: &str) {
     }
 }
 
-/// Reads a program's output to its end, through a reader and to its target.
-pub(super) fn pump(
-    mut running: Running,
-    reader: &mut PostgresReader<'_>,
-    is_text: bool,
-    out: Target<'_>,
-    database: &str,
-    watch: &dyn Watch,
-) -> Result<(u64, String), DatabaseError> {
-    let mut buffer = vec![0; PIECE];
-    let mut bytes = 0;
-    loop {
-        let n = match running.read(&mut buffer, watch) {
-            Ok(0) => break,
-            Ok(n) => n,
-            Err(e) => return Err(e),
-        };
-        if is_text {
-            reader.feed(&buffer[..n], &mut |_| Ok(())).map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
-        }
-        out(&buffer[..n]).map_err(DatabaseError::io(format!("keep the dump of {database}")))?;
-        bytes += n as u64;
-        watch.progress(reader.rows(), bytes, database);
-    }
-    Ok((bytes, running.finish()?))
-}
-
 pub(crate) fn dump(c: &Connection, plan: &CopyPlan, out: Target<'_>, watch: &dyn Watch) -> Result<Copied, DatabaseError> {
     let database = plan.database.as_str();
     let (server, mut session) = Server::open(c, database, watch)?;
@@ -159,7 +129,8 @@ pub(crate) fn dump(c: &Connection, plan: &CopyPlan, out: Target<'_>, watch: &dyn
     }
     let sign_in = SignIn::new(c, database)?;
     let mut reader = PostgresReader::new(None);
-    let (bytes, said) = pump(sign_in.start(&tool, &arguments)?, &mut reader, !custom, out, database, watch)?;
+    let text: Option<&mut dyn DumpText> = if custom { None } else { Some(&mut reader) };
+    let (bytes, said) = take(sign_in.start(&tool, &arguments)?, text, out, database, watch)?;
     warnings(&said, watch, database);
     let counted = if custom {
         let mut counted = Counted { objects: made.clone(), ..Counted::default() };
@@ -211,7 +182,7 @@ pub(crate) fn dump_roles(c: &Connection, out: Target<'_>, watch: &dyn Watch) -> 
         watch.note(Note { level: NoteLevel::Info, path: "roles".into(), text });
     }
     let mut reader = PostgresReader::new(None);
-    let (bytes, said) = pump(sign_in.start(&tool, &arguments)?, &mut reader, true, out, "roles", watch)?;
+    let (bytes, said) = take(sign_in.start(&tool, &arguments)?, Some(&mut reader), out, "roles", watch)?;
     warnings(&said, watch, "roles");
     let counted = reader.finish().map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
     let mut facts = c.facts(DatabaseEngine::Postgresql, &server.version_text, tool.title(), None, counted);

@@ -4,9 +4,9 @@
 use super::dump::{objects, properties, tables};
 use super::server::{Server, Session, SignIn, field, ident, literal};
 use crate::connection::Connection;
-use crate::dump_text::{PostgresReader, Verdict, words};
-use crate::process::Running;
+use crate::dump_text::{DumpText, PostgresReader, Verdict, words};
 use crate::restore::{RestoreFrom, RestorePlan, Restored, differences};
+use crate::stream::{Unhurried, give};
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, Form, Note, NoteLevel};
 use std::collections::BTreeMap;
@@ -54,21 +54,6 @@ struct Scratch<'c> {
     c: &'c Connection,
     name: Option<String>,
     watch: &'c dyn Watch,
-}
-
-/// Cancelling ends loading, not cleaning up.
-struct Unhurried<'w>(&'w dyn Watch);
-
-impl Watch for Unhurried<'_> {
-    fn progress(&self, rows: u64, bytes: u64, what: &str) {
-        self.0.progress(rows, bytes, what);
-    }
-    fn note(&self, note: Note) {
-        self.0.note(note);
-    }
-    fn cancelled(&self) -> bool {
-        false
-    }
 }
 
 impl Drop for Scratch<'_> {
@@ -144,37 +129,6 @@ fn explain(error: DatabaseError) -> DatabaseError {
     DatabaseError::Program { program, how, text: format!("{text}{remedy}") }
 }
 
-/// Writes the dump into the program, through a reader that refuses what no dump holds.
-fn feed(
-    running: &mut Running,
-    reader: &mut PostgresReader<'_>,
-    is_text: bool,
-    stream: &mut dyn crate::restore::DumpStream,
-    watch: &dyn Watch,
-) -> Result<(), DatabaseError> {
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        if watch.cancelled() {
-            return Err(DatabaseError::Cancelled);
-        }
-        let n = match stream.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(n) => n,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(DatabaseError::Refused(e.to_string())),
-        };
-        if is_text {
-            reader.feed(&buffer[..n], &mut |bytes| running.write(bytes)).map_err(|e| match e.kind() {
-                std::io::ErrorKind::InvalidData => DatabaseError::Refused(e.to_string()),
-                _ => DatabaseError::io("load the dump")(e),
-            })?;
-        } else {
-            running.write(&buffer[..n]).map_err(DatabaseError::io("load the dump"))?;
-        }
-        watch.progress(reader.rows(), stream.place().0, "loading");
-    }
-}
-
 /// Loads the dump into a database, in one transaction.
 fn load(
     server: &Server<'_>,
@@ -211,7 +165,8 @@ fn load(
     };
     let mut stream = (from.open)()?;
     let mut reader = PostgresReader::new(Some(Box::new(move |text: &[u8]| judge(plan, major, superuser, text))));
-    let fed = feed(&mut running, &mut reader, !custom, &mut *stream, watch);
+    let text: Option<&mut dyn DumpText> = if custom { None } else { Some(&mut reader) };
+    let fed = give(&mut running, text, &mut *stream, watch);
     let fed = fed.and_then(|()| stream.finish().map_err(DatabaseError::Refused));
     // Only a whole dump may reach its end: psql would commit what it has when its input ends.
     let counted = match fed {
