@@ -8,6 +8,7 @@ use crate::stream::take;
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, DatabaseEngine, Note, NoteLevel};
 use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{Hash, Hasher};
 
 /// What there is in a database.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(super) struct Inventory {
     pub(super) objects: BTreeMap<String, u64>,
     /// Tables whose engine has no snapshots.
     plain: Vec<String>,
+    /// A digest of all columns: changes that the server makes without a new table are seen by it.
+    columns: u64,
 }
 
 pub(super) fn inventory(server: &Server<'_>, database: &str, watch: &dyn Watch) -> Result<Inventory, DatabaseError> {
@@ -39,6 +42,12 @@ pub(super) fn inventory(server: &Server<'_>, database: &str, watch: &dyn Watch) 
         };
         *out.objects.entry(kind.to_owned()).or_default() += 1;
     }
+    let sql = format!(
+        "SELECT TABLE_NAME, COLUMN_NAME, ORDINAL_POSITION, COLUMN_TYPE, IS_NULLABLE, COALESCE(COLUMN_DEFAULT, '') FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = {name} ORDER BY TABLE_NAME, ORDINAL_POSITION"
+    );
+    let mut digest = std::hash::DefaultHasher::new();
+    server.ask(&sql, watch)?.hash(&mut digest);
+    out.columns = digest.finish();
     for (kind, table, column) in [
         ("trigger", "TRIGGERS", "TRIGGER_SCHEMA"),
         ("routine", "ROUTINES", "ROUTINE_SCHEMA"),

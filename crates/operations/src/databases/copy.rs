@@ -98,6 +98,17 @@ fn manifest(
     }
 }
 
+fn is_full(e: &std::io::Error) -> bool {
+    matches!(e.raw_os_error(), Some(nix::libc::ENOSPC | nix::libc::EDQUOT))
+}
+
+fn full(place: &Place) -> OperationError {
+    OperationError::Failed(format!(
+        "no space left on the disk of {}; free some space or shorten retention",
+        place.folder.display()
+    ))
+}
+
 /// The disk's word stands behind what the client program says of a broken pipe.
 fn unfold(error: DatabaseError) -> OperationError {
     match error {
@@ -145,14 +156,8 @@ pub(super) fn copy_one(
                 });
                 continue;
             }
-            Err(DatabaseError::Io { doing, source })
-                if matches!(source.raw_os_error(), Some(nix::libc::ENOSPC | nix::libc::EDQUOT)) =>
-            {
-                return Err(OperationError::Failed(format!(
-                    "cannot {doing}: no space left on the disk of {}; free some space or shorten retention",
-                    place.folder.display()
-                )));
-            }
+            Err(DatabaseError::Io { source, .. }) if is_full(&source) => return Err(full(place)),
+            Err(_) if live.is_cancelled() => return Err(OperationError::Engine(EngineError::Cancelled)),
             other => other.map_err(unfold)?,
         };
         let Some(copied) = copied else { return Ok(None) };
@@ -160,7 +165,10 @@ pub(super) fn copy_one(
         if live.is_cancelled() {
             return Err(OperationError::Engine(EngineError::Cancelled));
         }
-        return Ok(Some(archive.publish(manifest(place, connection, content, copied, notes, now()))?));
+        return match archive.publish(manifest(place, connection, content, copied, notes, now())) {
+            Err(EngineError::Io { source, .. }) if is_full(&source) => Err(full(place)),
+            done => Ok(Some(done?)),
+        };
     }
     Ok(None)
 }
@@ -207,6 +215,10 @@ impl App {
         let (mut made, mut failed): (Vec<Receipt>, Vec<String>) = (Vec::new(), Vec::new());
         let total = jobs.len();
         for job in jobs {
+            if job.is_none() && made.is_empty() {
+                // Roles without any database are no backup.
+                break;
+            }
             let (connection, place, clock, heard) = (Arc::clone(&connection), place.clone(), self.clone(), Arc::clone(live));
             let shown = job.clone().unwrap_or_else(|| "the roles and users".to_owned());
             let content = schedule.content;
