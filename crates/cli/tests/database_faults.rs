@@ -34,6 +34,13 @@ fn fails(child: Child) -> String {
     said
 }
 
+/// Kills the client program that a command has started.
+#[track_caller]
+fn kill_dumper(run: &Child, name: &str) {
+    let killed = Command::new("pkill").args(["-9", "-P", &run.id().to_string(), name]).status().expect("pkill runs");
+    assert!(killed.success(), "{name} is not at work");
+}
+
 /// Waits until a schedule's archive has begun to grow.
 #[track_caller]
 fn wait_for_part(home: &TestHome, schedule: &str, bytes: u64) {
@@ -106,8 +113,7 @@ fn whatever_dies_leaves_nothing_that_looks_like_a_dump() {
     let nothing = |what: &str| assert!(archives(&home, "shop").is_empty(), "{what}: {:?}", archives(&home, "shop"));
     let run = begin(&home, &["run", "shop"]);
     wait_for_part(&home, "shop", 100_000);
-    let mine = "-w -d service=backup --snapshot=";
-    assert!(Command::new("pkill").args(["-9", "-f", "--", mine]).status().expect("pkill runs").success());
+    kill_dumper(&run, "pg_dump");
     let said = fails(run);
     assert!(said.contains("pg_dump") && said.contains("signal: 9"), "{said}");
     nothing("the dumper was killed");
@@ -353,13 +359,7 @@ fn mariadb_is_asked_again_when_definitions_change() {
     let run = begin(&home, &["run", "shop"]);
     let before = archives(&home, "shop").len();
     std::thread::sleep(Duration::from_millis(1500));
-    assert!(
-        Command::new("pkill")
-            .args(["-9", "-f", "--", "--single-transaction --quick --hex-blob"])
-            .status()
-            .expect("pkill runs")
-            .success()
-    );
+    kill_dumper(&run, "mariadb-dump");
     fails(run);
     assert!(archives(&home, "shop").len() <= before + 1, "at most the users are new: {:?}", archives(&home, "shop"));
     assert_eq!(archives(&home, "shop").iter().filter(|p| p.display().to_string().contains(".shop.sql.gz")).count(), 1);
