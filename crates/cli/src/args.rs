@@ -131,6 +131,9 @@ pub(crate) struct SettingArgs {
     /// A run that takes longer is stopped, for example 4h
     #[arg(long, value_name = "SPAN")]
     pub(crate) timeout: Option<String>,
+    /// Copy live databases of SQLite in the source consistently, through its backup API
+    #[arg(long)]
+    pub(crate) sqlite: bool,
     /// Do not cross into other file systems
     #[arg(long)]
     pub(crate) one_file_system: bool,

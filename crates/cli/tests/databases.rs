@@ -346,3 +346,92 @@ fn mariadb_comes_back_as_it_was() {
     assert!(String::from_utf8_lossy(&users).contains("reader"), "users and rights are kept");
     assert!(!String::from_utf8_lossy(&fs::read(home.path().join("logs/backupctl.log")).unwrap_or_default()).contains(PASSWORD));
 }
+
+fn sqlite(file: &std::path::Path, sql: &str) -> String {
+    let out = Command::new("sqlite3")
+        .args(["-cmd", ".timeout 20000"])
+        .arg(file)
+        .arg(sql)
+        .output()
+        .expect("the package sqlite3 is needed");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+#[test]
+fn sqlite_is_copied_while_others_write() {
+    let home = home();
+    let file = home.path().join("app/we ird.db");
+    fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    home.write("app/note.txt", "beside it");
+    let _ = sqlite(
+        &file,
+        "PRAGMA journal_mode = WAL; CREATE TABLE a (id INTEGER PRIMARY KEY, t TEXT); CREATE TABLE z (id INTEGER PRIMARY KEY); CREATE VIEW v AS SELECT * FROM a; \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) INSERT INTO a SELECT -i, hex(randomblob(50)) FROM n; INSERT INTO z SELECT id FROM a;",
+    );
+    // Somebody holds it open and writes on: what is new stands in its journal only.
+    let mut writer = Command::new("sqlite3")
+        .arg(&file)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .expect("sqlite3");
+    let mut input = writer.stdin.take().expect("its input");
+    let over = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let ends = std::sync::Arc::clone(&over);
+    let writing = std::thread::spawn(move || {
+        use std::io::Write;
+        let _ = writeln!(input, ".timeout 20000\nPRAGMA wal_autocheckpoint = 0;");
+        for n in 0.. {
+            if ends.load(std::sync::atomic::Ordering::Relaxed) {
+                break;
+            }
+            let _ = writeln!(input, "BEGIN; INSERT INTO a VALUES ({n}, 'x'); INSERT INTO z VALUES ({n}); COMMIT;");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    });
+    home.ok(&["database", "add", "app", "--url", &format!("sqlite://{}", file.display().to_string().replace(' ', "%20"))]);
+    assert!(home.ok(&["database", "test", "app"]).contains("2 tables"));
+    home.ok(&["create", "app", "--database", "app", "--every", "hourly"]);
+    home.ok(&["create", "folder", "--source", "app", "--manual", "--sqlite", "--kind", "incremental"]);
+    for _ in 0..3 {
+        home.ok(&["run", "app", "folder"]);
+    }
+    let equal = "PRAGMA integrity_check; SELECT (SELECT count(*) FROM a) = (SELECT count(*) FROM z) AND (SELECT count(*) FROM a) >= 20000";
+    let copy = home.path().join("copy.db");
+    home.ok(&["restore", "app", "--into", copy.to_str().expect("UTF-8")]);
+    assert_eq!(sqlite(&copy, equal), "ok\n1");
+    home.run(&["restore", "app", "--into", copy.to_str().expect("UTF-8")]).code(1).says("is there already");
+    assert!(home.ok(&["drill", "app"]).contains("restored and compared"));
+    // Inside a folder: whole, with nothing of the journal beside it.
+    let to = home.path().join("to");
+    home.ok(&["restore", "folder", "--to", to.to_str().expect("UTF-8")]);
+    let inside = to.join(file.parent().expect("a folder").strip_prefix("/").expect("absolute"));
+    let names: Vec<String> = fs::read_dir(&inside)
+        .expect("a folder")
+        .map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert_eq!(sqlite(&inside.join("we ird.db"), equal), "ok\n1");
+    home.ok(&["verify", "folder", "--deep"]);
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    writing.join().expect("it ends");
+    assert!(writer.wait().expect("it ends").success(), "the writer was not disturbed");
+    assert!(home.names("state").iter().all(|n| n != "copies") || home.names("state/copies").is_empty());
+    // Replaced: what was there is kept.
+    let _ = sqlite(&copy, "DROP TABLE z");
+    let replaced = home.ok(&["restore", "app", "--into", copy.to_str().expect("UTF-8"), "--overwrite"]);
+    assert_eq!(sqlite(&copy, equal), "ok\n1");
+    assert!(replaced.contains("what was there before is kept in"), "{replaced}");
+    let before = home.path().join("before.db");
+    home.ok(&["restore", &archive(&home, "app.safety", ".sqlite.gz"), "--into", before.to_str().expect("UTF-8")]);
+    assert_eq!(sqlite(&before, "SELECT group_concat(name) FROM sqlite_schema WHERE type = 'table'"), "a");
+    // A damaged file is no backup.
+    let damaged = home.path().join("damaged.db");
+    let mut bytes = fs::read(&copy).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 20_000].fill(0xff);
+    fs::write(&damaged, bytes).expect("written");
+    home.ok(&["create", "damaged", "--database", &format!("sqlite://{}", damaged.display()), "--manual"]);
+    home.run(&["run", "damaged"]).code(1).says("integrity check");
+}

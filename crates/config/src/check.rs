@@ -370,6 +370,7 @@ impl Reader {
             paths: Vec::new(),
             exclude,
             exclude_caches: flag("exclude_caches", false)?,
+            sqlite: flag("sqlite", false)?,
             one_file_system: flag("one_file_system", false)?,
             max_file_size,
             ignore_files,

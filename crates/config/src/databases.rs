@@ -93,6 +93,7 @@ impl Reader {
             "exclude_caches",
             "ignore_files",
             "one_file_system",
+            "sqlite",
             "max_file_size",
             "accept_unreadable",
         ] {

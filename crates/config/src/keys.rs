@@ -53,6 +53,7 @@ pub(crate) const DEFAULTS: Keys = Keys {
         "keep",
         "exclude",
         "one_file_system",
+        "sqlite",
         "max_file_size",
         "exclude_caches",
         "exclude_presets",

@@ -126,7 +126,7 @@ impl Connection {
         match self.settings.url.engine {
             DatabaseEngine::Postgresql => postgres::dump(self, plan, out, watch),
             DatabaseEngine::Mysql | DatabaseEngine::Mariadb => mysql::dump(self, plan, out, watch),
-            DatabaseEngine::Sqlite => sqlite::dump(self, out, watch),
+            DatabaseEngine::Sqlite => sqlite::dump(self, plan, out, watch),
         }
     }
 

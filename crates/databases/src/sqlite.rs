@@ -1,6 +1,6 @@
 //! SQLite: files that are copied through the backup API, so that a program may write meanwhile.
 
-use crate::connection::{Connection, Copied, Step, Target};
+use crate::connection::{Connection, Copied, CopyPlan, Step, Target};
 use crate::dump_text::{Counted, table_key};
 use crate::restore::{RestoreFrom, RestorePlan, Restored, differences};
 use crate::{DatabaseError, Watch};
@@ -27,19 +27,23 @@ mod sys {
     impl Database {
         pub(super) fn open(path: &Path, write: bool) -> Result<Self, String> {
             let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| "its path holds a zero byte".to_owned())?;
-            let flags = if write { ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE } else { ffi::SQLITE_OPEN_READWRITE };
+            if write {
+                return Self::with(&name, ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE);
+            }
+            // Nothing of the source is touched, unless a crash left something that only a writer can put right.
+            let reader = Self::with(&name, ffi::SQLITE_OPEN_READONLY);
+            match reader.and_then(|d| d.texts("SELECT count(*) FROM sqlite_schema").map(|_| d)) {
+                Ok(reader) => Ok(reader),
+                Err(_) => Self::with(&name, ffi::SQLITE_OPEN_READWRITE),
+            }
+        }
+
+        fn with(name: &CStr, flags: i32) -> Result<Self, String> {
             let mut handle = ptr::null_mut();
             // SAFETY: the name ends with a zero and lives through the call; the handle is closed by `Drop`, also after
             // a failure, as the manual asks for.
-            let mut code = unsafe { ffi::sqlite3_open_v2(name.as_ptr(), &mut handle, flags, ptr::null()) };
-            let mut database = Self(handle);
-            if code != ffi::SQLITE_OK && !write {
-                // Where nothing may be written: without the recovery that a crash may have left to do.
-                let mut handle = ptr::null_mut();
-                // SAFETY: as above.
-                code = unsafe { ffi::sqlite3_open_v2(name.as_ptr(), &mut handle, ffi::SQLITE_OPEN_READONLY, ptr::null()) };
-                database = Self(handle);
-            }
+            let code = unsafe { ffi::sqlite3_open_v2(name.as_ptr(), &mut handle, flags, ptr::null()) };
+            let database = Self(handle);
             if code != ffi::SQLITE_OK {
                 return Err(database.message());
             }
@@ -216,8 +220,13 @@ impl Drop for Folder {
     }
 }
 
-pub(crate) fn dump(c: &Connection, out: Target<'_>, watch: &dyn Watch) -> Result<Copied, DatabaseError> {
-    let file = c.file();
+/// The file that is meant: another one than that of the settings by its whole path.
+fn file_of(c: &Connection, database: &str) -> PathBuf {
+    if database.starts_with('/') { PathBuf::from(database) } else { c.file().to_owned() }
+}
+
+pub(crate) fn dump(c: &Connection, plan: &CopyPlan, out: Target<'_>, watch: &dyn Watch) -> Result<Copied, DatabaseError> {
+    let file = &*file_of(c, &plan.database);
     let folder = Folder::new()?;
     let path = folder.0.join("copy");
     let copied = copy(file, &path, watch)?;
@@ -257,7 +266,7 @@ pub(crate) fn restore(
     from: &mut RestoreFrom<'_>,
     watch: &dyn Watch,
 ) -> Result<Restored, DatabaseError> {
-    let target = if plan.database.starts_with('/') { PathBuf::from(&plan.database) } else { c.file().to_owned() };
+    let target = file_of(c, &plan.database);
     let there = target.exists();
     if there && !plan.trial && !plan.overwrite {
         let text = format!("{} is there already; restore into another path, or replace it with --overwrite", target.display());

@@ -95,6 +95,8 @@ pub struct FileSource {
     /// Leave out the contents of folders marked by a `CACHEDIR.TAG`
     /// (<https://bford.info/cachedir/>).
     pub exclude_caches: bool,
+    /// Copy live databases of SQLite through its backup API.
+    pub sqlite: bool,
     /// Do not cross into other file systems.
     pub one_file_system: bool,
     /// Leave out files larger than this many bytes.

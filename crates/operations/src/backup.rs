@@ -102,6 +102,7 @@ impl App {
             base: choice.base.as_ref().map(|r| BaseArchive { archive: PathBuf::from(&r.path), access: access.clone() }),
             full_because: choice.because.clone(),
             detect: schedule.kinds.detect,
+            live: schedule.source.sqlite.then(|| self.live_databases(home)),
             limits: schedule.limits.clone(),
             never: vec![home.backups()],
             compression: schedule.compression,

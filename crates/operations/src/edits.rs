@@ -35,6 +35,7 @@ const ORDER: &[&str] = &[
     "jitter",
     "timeout",
     "one_file_system",
+    "sqlite",
     "max_file_size",
     "exclude_caches",
     "exclude_presets",

@@ -90,6 +90,7 @@ impl App {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
+        let _ = std::fs::remove_dir_all(self.need_home()?.state().join("copies"));
         for entry in self.local_indexes().map(std::fs::read_dir).into_iter().flatten().flatten().flatten() {
             let path = entry.path();
             let id = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<ArchiveId>().ok());

@@ -50,6 +50,7 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
     put("catch_up", args.catch_up.map(Value::from));
     put("jitter", args.jitter.clone().map(Value::from));
     put("timeout", args.timeout.clone().map(Value::from));
+    put("sqlite", args.sqlite.then_some(Value::Bool(true)));
     put("one_file_system", args.one_file_system.then_some(Value::Bool(true)));
     put("exclude_caches", args.exclude_caches.then_some(Value::Bool(true)));
     put("max_file_size", args.max_file_size.clone().map(Value::from));

@@ -10,7 +10,7 @@ use crate::archive::{
 use crate::error::EngineError;
 use crate::observer::{Observer, note, warning};
 use crate::parallel::{Buffer, Pool};
-use crate::source::{Accept, Found};
+use crate::source::{Accept, Found, not_copied};
 use crate::sys::{self, Time, Xattrs};
 use crate::throttle::Throttle;
 use backup_model::{Changed, NoteLevel};
@@ -227,7 +227,7 @@ impl<'a> Assembly<'a> {
                 // Its first name could not be stored: this one is now the first.
                 let mut data = Buffer::default();
                 let path = found.path.clone();
-                let prepared = one(Item { found, kind, first: None, same: None, compare: false }, &mut data);
+                let prepared = one(Item { found, kind, first: None, same: None, compare: false }, &mut data, None);
                 let stored = !matches!(prepared.content, Content::File(Err(_)) | Content::Special(Err(_)));
                 self.entry(prepared, &data)?;
                 if stored {
@@ -287,7 +287,10 @@ impl<'a> Assembly<'a> {
     }
 
     fn file(&mut self, found: &Found, open: OpenFile, xattrs: io::Result<Xattrs>, data: &Buffer) -> Result<(), EngineError> {
-        let OpenFile { stat, mut recent, sparse, contents } = open;
+        let OpenFile { stat, mut recent, sparse, contents, lost } = open;
+        if let Some(why) = lost {
+            self.observer.note(not_copied(&found.path, &why));
+        }
         let xattrs = self.xattrs(found, xattrs);
         let mut header = self.header(&found.path, &stat, EntryKind::File, xattrs);
         header.sparse = sparse;

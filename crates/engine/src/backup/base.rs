@@ -51,7 +51,13 @@ pub(super) fn fingerprint(plan: &BackupPlan) -> [u8; 16] {
     list("exclude", &mut source.exclude.iter().map(String::as_bytes));
     list("ignore files", &mut source.ignore_files.iter().map(String::as_bytes));
     list("presets", &mut source.presets.iter().map(|p| p.as_str().as_bytes()));
-    let flags = format!("{} {} {:?}", source.exclude_caches, source.one_file_system, source.max_file_size);
+    let flags = format!(
+        "{} {} {:?}{}",
+        source.exclude_caches,
+        source.one_file_system,
+        source.max_file_size,
+        if source.sqlite { " sqlite" } else { "" }
+    );
     list("flags", &mut std::iter::once(flags.as_bytes()));
     if let Some(seal) = &plan.seal {
         let described = seal.described();

@@ -8,17 +8,20 @@ use crate::archive::{Entry, EntryKind};
 use crate::error::EngineError;
 use crate::observer::{Observer, warning};
 use crate::parallel::{Feed, Pool, Results, cores, ordered};
-use crate::source::{Found, Visit};
+use crate::source::{Found, LiveDatabases, Visit};
 use nix::libc;
 
 /// Threads that open and read what the walk finds.
-pub(super) fn readers(pool: &Pool) -> std::io::Result<(Feed<Batch, PreparedBatch>, Results<PreparedBatch>)> {
+pub(super) fn readers(
+    pool: &Pool,
+    live: Option<&LiveDatabases>,
+) -> std::io::Result<(Feed<Batch, PreparedBatch>, Results<PreparedBatch>)> {
     // More than there are cores: a disk serves several better than one.
     let threads = (2 * cores()).clamp(2, 16);
     let workers = (0..threads)
         .map(|_| {
-            let pool = pool.clone();
-            move |batch: Batch| prepare(batch, &pool)
+            let (pool, live) = (pool.clone(), live.cloned());
+            move |batch: Batch| prepare(batch, &pool, live.as_ref())
         })
         .collect();
     ordered("read", 2 * threads, workers)

@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use crate::observer::{Observer, note};
 use crate::parallel::{Pool, lock};
 use crate::seal::{Recipients, SEALED_SUFFIX, local_index};
-use crate::source::{Accept, Found, Visit, Walk};
+use crate::source::{Accept, Found, LiveDatabases, Visit, Walk};
 use crate::store::{Parts, file_name, hex, index_path, sidecar_path, write_manifest};
 use crate::sys::scratch_file;
 use crate::throttle::Throttle;
@@ -59,6 +59,8 @@ pub struct BackupPlan {
     pub full_because: Option<String>,
     /// What counts as changed since the base.
     pub detect: Detect,
+    /// How live databases in the source are copied.
+    pub live: Option<LiveDatabases>,
     /// How fast the source may be read.
     pub limits: Vec<RateLimit>,
     /// A folder whose contents are never taken: the archives themselves.
@@ -248,7 +250,7 @@ fn attempt(plan: &BackupPlan, now: &dyn Fn() -> DateTime<FixedOffset>, observer:
             }
         }
         let pool = Pool::default();
-        let started = readers(&pool).map_err(EngineError::io("start reading for", &archive));
+        let started = readers(&pool, plan.live.as_ref()).map_err(EngineError::io("start reading for", &archive));
         let done = started.and_then(|(feed, results)| {
             let entries = base.map(|base| {
                 let (entries, to) = BaseEntries::new(base);

@@ -3,7 +3,7 @@
 
 use crate::archive::{ContentHash, Entry, EntryKind, Segment};
 use crate::parallel::{Buffer, Pool};
-use crate::source::{Found, gone};
+use crate::source::{Found, LiveDatabases, gone};
 use crate::sys::{self, Xattrs};
 use nix::errno::Errno;
 use nix::fcntl::{PosixFadviseAdvice, posix_fadvise};
@@ -107,6 +107,8 @@ pub(super) struct OpenFile {
     pub(super) recent: bool,
     pub(super) sparse: Option<Vec<Segment>>,
     pub(super) contents: Contents,
+    /// Why a live database was copied as any file.
+    pub(super) lost: Option<String>,
 }
 
 /// How the contents of a file come.
@@ -137,14 +139,14 @@ pub(super) struct Prepared {
 }
 
 /// Prepares one batch.
-pub(super) fn prepare(batch: Batch, pool: &Pool) -> PreparedBatch {
+pub(super) fn prepare(batch: Batch, pool: &Pool, live: Option<&LiveDatabases>) -> PreparedBatch {
     let mut data = pool.take();
-    let items = batch.items.into_iter().map(|item| one(item, &mut data)).collect();
+    let items = batch.items.into_iter().map(|item| one(item, &mut data, live)).collect();
     PreparedBatch { items, data }
 }
 
 /// Prepares one entry; the contents of a small file are added to `data`.
-pub(super) fn one(item: Item, data: &mut Buffer) -> Prepared {
+pub(super) fn one(item: Item, data: &mut Buffer, live: Option<&LiveDatabases>) -> Prepared {
     let Item { found, kind, first, same, compare } = item;
     if let Some(same) = same
         && (!compare || same_contents(&found, &same))
@@ -156,7 +158,7 @@ pub(super) fn one(item: Item, data: &mut Buffer) -> Prepared {
     }
     if kind == EntryKind::File {
         let mut xattrs = Ok(Vec::new());
-        let file = open(&found, data, &mut xattrs).map(Box::new);
+        let file = open(&found, data, &mut xattrs, live).map(Box::new);
         return Prepared { found, kind, xattrs, content: Content::File(file) };
     }
     let target = match kind {
@@ -202,19 +204,35 @@ fn same_contents(found: &Found, same: &Entry) -> bool {
     same.hash == Some(hash.finish(size))
 }
 
-fn open(found: &Found, data: &mut Buffer, xattrs: &mut io::Result<Xattrs>) -> Result<OpenFile, Trouble> {
-    let file = sys::open_file_at(&found.dir, &found.name).map_err(Trouble::opening)?;
-    let stat = sys::stat_fd(&file).map_err(Trouble::opening)?;
+fn open(
+    found: &Found,
+    data: &mut Buffer,
+    xattrs: &mut io::Result<Xattrs>,
+    live: Option<&LiveDatabases>,
+) -> Result<OpenFile, Trouble> {
+    let mut file = sys::open_file_at(&found.dir, &found.name).map_err(Trouble::opening)?;
+    let mut stat = sys::stat_fd(&file).map_err(Trouble::opening)?;
     if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
         return Err(Trouble { text: "was replaced by something else before it could be read".to_owned(), gone: None });
     }
     *xattrs = sys::xattrs_of(&file);
+    let mut lost = None;
+    match live.and_then(|live| live.copy_of(&found.dir, &found.name, &file, &stat)) {
+        Some(Ok(copy)) => {
+            // Its inode and change time are not those of the file, so the next increment takes it again: what its
+            // journal holds is not told by the times of the file itself.
+            stat = sys::stat_fd(&copy).map_err(Trouble::opening)?;
+            file = copy;
+        }
+        Some(Err(why)) => lost = Some(why),
+        None => {}
+    }
     let sparse = segments(&file, &stat);
     let size = stat.st_size as u64;
     if size > SMALL || sparse.is_some() {
         // The system begins to read what will soon be asked for. It need not.
         let _ = posix_fadvise(&file, 0, stat.st_size.min(8 << 20), PosixFadviseAdvice::POSIX_FADV_WILLNEED);
-        return Ok(OpenFile { stat, recent: true, sparse, contents: Contents::Open(file) });
+        return Ok(OpenFile { stat, recent: true, sparse, contents: Contents::Open(file), lost });
     }
     let start = data.used;
     let end = start + size as usize;
@@ -245,6 +263,7 @@ fn open(found: &Found, data: &mut Buffer, xattrs: &mut io::Result<Xattrs>) -> Re
         recent: recent(&stat),
         sparse,
         contents: Contents::Read { place: start..end, hash: hash.finish(size), trouble },
+        lost,
     })
 }
 

@@ -2,8 +2,11 @@
 
 mod ahead;
 mod exclude;
+mod live;
 mod names;
 mod walk;
 
 pub(crate) use exclude::{Accept, Exclude, Local};
+pub use live::{CopyFile, LiveDatabases};
+pub(crate) use live::{is_beside, not_copied};
 pub(crate) use walk::{Found, Visit, Walk, gone};

@@ -3,7 +3,7 @@
 
 use super::ahead::{Ahead, Ending, Ticket};
 use super::names::{Name, NameKind, Names};
-use super::{Accept, Exclude, Local};
+use super::{Accept, Exclude, Local, is_beside};
 use crate::error::EngineError;
 use crate::observer::{Observer, note, warning};
 use crate::parallel::cores;
@@ -311,7 +311,7 @@ impl Tree<'_> {
             Reach::Now => Some(self.walk.scratch),
             Reach::Ahead => None,
         };
-        if self.exclude.is_empty(local) && self.walk.source.max_file_size.is_none() {
+        if self.exclude.is_empty(local) && self.walk.source.max_file_size.is_none() && !self.walk.source.sqlite {
             return Names::read(dir, scratch, &mut |_, _| true);
         }
         let (mut whole, mut short) = (path.to_vec(), relative.to_vec());
@@ -325,6 +325,10 @@ impl Tree<'_> {
                 kind => kind == NameKind::Folder,
             };
             if self.exclude.leaves_out(&short, &whole, is_folder, local) {
+                return false;
+            }
+            // The copy of a live database is whole without what lies beside it, and must not meet it again.
+            if self.walk.source.sqlite && is_beside(dir, name) {
                 return false;
             }
             let large = self.too_large(dir, kind, name);

@@ -55,6 +55,7 @@ pub(crate) fn plan(roots: &[&Path], folder: &Path, compression: Compression) -> 
         base: None,
         full_because: None,
         detect: Detect::default(),
+        live: None,
         limits: Vec::new(),
         seal: None,
         never: vec![folder.to_path_buf()],

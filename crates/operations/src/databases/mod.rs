@@ -8,10 +8,11 @@ pub use restore::DatabaseWish;
 use crate::live::LiveRun;
 use crate::{App, OperationError, secrets};
 use backup_databases::{Connection, Watch};
-use backup_engine::Observer;
+use backup_engine::{LiveDatabases, Observer};
 use backup_model::{DatabaseSettings, Name, Note};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Lets a run hear of work on a database.
@@ -87,6 +88,12 @@ impl App {
             None => None,
         };
         Ok(Connection::new(settings, password)?)
+    }
+
+    /// How live databases of SQLite inside file sources are copied.
+    pub(crate) fn live_databases(&self, home: &backup_config::Home) -> LiveDatabases {
+        let copy = |from: &Path, to: &Path| backup_databases::copy_sqlite(from, to, &Deaf).map_err(|e| e.to_string());
+        LiveDatabases { copy: Arc::new(copy), scratch: home.state().join("copies"), count: Arc::default() }
     }
 
     /// Looks at everything that backups of a database need, step by step: name of the step, whether all is well,

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Compares dumps of databases with the servers' own programs in one run.
+
+Method. As in bench/peers.py: best wall time of REPEAT runs (default 3) with a warm cache, what is written is synced within
+the time, "x" is a time divided by ours in the same block. PostgreSQL holds a pgbench database of SCALE (default 75: about
+1 GB), MariaDB the same rows. The limit is the bare dumper with its output to /dev/null. Servers run in WORK with their
+usual settings but for durability, which dumps do not touch.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from measure import BIN, HOME, WORK, Block, backupctl, newest, once, versions
+
+SCALE = int(os.environ.get("SCALE", "75"))
+PG_BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+
+
+def as_user(user, *command):
+    return (["setpriv", "--reuid", user, "--regid", user, "--clear-groups", "--"] if os.geteuid() == 0 else []) + [str(c) for c in command]
+
+
+def folder_for(user, name):
+    folder = WORK / name
+    folder.mkdir()
+    os.chmod(WORK, 0o755)
+    if os.geteuid() == 0:
+        shutil.chown(folder, user, user)
+    return folder
+
+
+def start(command, ready):
+    server = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+    for _ in range(600):
+        if subprocess.run(ready, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/").returncode == 0:
+            return server
+        time.sleep(0.1)
+    sys.exit(f"{command[0]} did not start")
+
+
+def postgres():
+    folder = folder_for("postgres", "pg")
+    data = folder / "data"
+    once(as_user("postgres", PG_BIN / "initdb", "-A", "trust", "-U", "postgres", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "-D", data))
+    command = as_user("postgres", PG_BIN / "postgres", "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=512MB", "-c", "max_wal_size=4GB")
+    return folder, start(command, [str(PG_BIN / "psql"), "-h", str(folder), "-U", "postgres", "-c", "SELECT 1"])
+
+
+def mariadb():
+    folder = folder_for("mysql", "my")
+    data = folder / "data"
+    once(as_user("mysql", "mariadb-install-db", "--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", f"--datadir={data}"))
+    socket = folder / "sock"
+    command = as_user("mysql", "mariadbd", "--no-defaults", "--skip-networking", f"--datadir={data}", f"--socket={socket}", "--innodb-buffer-pool-size=2G", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=512M")
+    return socket, start(command, ["mariadb", "--no-defaults", "-uroot", f"--socket={socket}", "-e", "SELECT 1"])
+
+
+def compare(title, url, name, bare, custom=None):
+    once(backupctl("database", "add", name, "--url", url))
+    for compression in ("gzip", "zstd", "none"):
+        once(backupctl("create", f"{name}-{compression}", "--database", name, "--manual", "--compression", compression, "--keep-last", "1"))
+    block = Block(title)
+    out = WORK / "out"
+    block.row("backupctl, gzip", backupctl("run", f"{name}-gzip"), lambda: newest(f"{name}-gzip", f".{name}.sql.gz"), cold=False)
+    block.row(f"{bare.split('/')[-1].split()[0]} | gzip", f"{bare} | gzip > {out} && sync {out}", out, cold=False)
+    if custom:
+        block.row("pg_dump -Fc", f"{custom} > {out} && sync {out}", out, cold=False)
+    block.row("backupctl, zstd", backupctl("run", f"{name}-zstd"), lambda: newest(f"{name}-zstd", f".{name}.sql.zst"), cold=False)
+    block.row(f"{bare.split('/')[-1].split()[0]} | zstd -T0", f"{bare} | zstd -q -T0 > {out} && sync {out}", out, cold=False)
+    block.row("backupctl, no compression", backupctl("run", f"{name}-none"), lambda: newest(f"{name}-none", f".{name}.sql"), cold=False)
+    block.row("the bare dumper, to /dev/null", f"{bare} > /dev/null", cold=False)
+
+
+def main():
+    HOME.mkdir(mode=0o755)
+    once(backupctl("init"))
+    versions([str(PG_BIN / "pg_dump"), "--version"], ["mariadb-dump", "--version"], ["gzip", "--version"], ["zstd", "--version"])
+    folder, server = postgres()
+    socket, other = None, None
+    try:
+        signed = f"-h {folder} -U postgres"
+        once(f"{PG_BIN}/createdb {signed} bench && {PG_BIN}/pgbench -q {signed} -i -s {SCALE} bench && {PG_BIN}/vacuumdb -q {signed} bench")
+        size = once(f"{PG_BIN}/pg_dump {signed} bench > {WORK}/plain.sql") and (WORK / "plain.sql").stat().st_size
+        print(f"== PostgreSQL, pgbench of scale {SCALE}, {size / 1e6:.0f} MB as SQL", flush=True)
+        os.remove(WORK / "plain.sql")
+        compare("dump", f"postgres://postgres@/bench?host={folder}", "bench", f"{PG_BIN}/pg_dump {signed} bench", f"{PG_BIN}/pg_dump -Fc {signed} bench")
+        socket, other = mariadb()
+        sql = f"mariadb --no-defaults -uroot --socket={socket}"
+        columns = {"pgbench_accounts": "aid int primary key, bid int, abalance int, filler char(84)", "pgbench_branches": "bid int primary key, bbalance int, filler char(88)", "pgbench_tellers": "tid int primary key, bid int, tbalance int, filler char(84)"}
+        once(f"echo 'CREATE DATABASE mbench' | {sql}")
+        rows = WORK / "my" / "rows"
+        for table, types in columns.items():
+            once(f"{PG_BIN}/psql {signed} -d bench -qc \"\\\\copy {table} TO '{rows}'\" && chmod 644 {rows}")
+            (WORK / "load.sql").write_text(f"CREATE TABLE {table} ({types}) ENGINE=InnoDB; SET unique_checks=0; LOAD DATA LOCAL INFILE '{rows}' INTO TABLE {table};")
+            once(f"{sql} --local-infile=1 mbench < {WORK}/load.sql")
+        os.remove(rows)
+        print("== MariaDB, the same rows", flush=True)
+        bare = f"mariadb-dump --no-defaults -uroot --socket={socket} --single-transaction --quick --routines --triggers --events mbench"
+        compare("dump", f"mariadb://root@/mbench?socket={socket}", "mbench", bare)
+    finally:
+        for one in (server, other):
+            if one:
+                one.terminate()
+                one.wait()
+
+
+try:
+    main()
+finally:
+    shutil.rmtree(WORK, ignore_errors=True)
