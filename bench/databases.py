@@ -65,12 +65,13 @@ def compare(title, url, name, bare, custom=None):
         once(backupctl("create", f"{name}-{compression}", "--database", name, "--manual", "--compression", compression, "--keep-last", "1"))
     block = Block(title)
     out = WORK / "out"
+    tool = Path(bare.split()[0]).name
     block.row("backupctl, gzip", backupctl("run", f"{name}-gzip"), lambda: newest(f"{name}-gzip", f".{name}.sql.gz"), cold=False)
-    block.row(f"{bare.split('/')[-1].split()[0]} | gzip", f"{bare} | gzip > {out} && sync {out}", out, cold=False)
+    block.row(f"{tool} | gzip", f"{bare} | gzip > {out} && sync {out}", out, cold=False)
     if custom:
         block.row("pg_dump -Fc", f"{custom} > {out} && sync {out}", out, cold=False)
     block.row("backupctl, zstd", backupctl("run", f"{name}-zstd"), lambda: newest(f"{name}-zstd", f".{name}.sql.zst"), cold=False)
-    block.row(f"{bare.split('/')[-1].split()[0]} | zstd -T0", f"{bare} | zstd -q -T0 > {out} && sync {out}", out, cold=False)
+    block.row(f"{tool} | zstd -T0", f"{bare} | zstd -q -T0 > {out} && sync {out}", out, cold=False)
     block.row("backupctl, no compression", backupctl("run", f"{name}-none"), lambda: newest(f"{name}-none", f".{name}.sql"), cold=False)
     block.row("the bare dumper, to /dev/null", f"{bare} > /dev/null", cold=False)
 
@@ -90,7 +91,7 @@ def main():
         compare("dump", f"postgres://postgres@/bench?host={folder}", "bench", f"{PG_BIN}/pg_dump {signed} bench", f"{PG_BIN}/pg_dump -Fc {signed} bench")
         socket, other = mariadb()
         sql = f"mariadb --no-defaults -uroot --socket={socket}"
-        columns = {"pgbench_accounts": "aid int primary key, bid int, abalance int, filler char(84)", "pgbench_branches": "bid int primary key, bbalance int, filler char(88)", "pgbench_tellers": "tid int primary key, bid int, tbalance int, filler char(84)"}
+        columns = {"pgbench_accounts": "aid int primary key, bid int, abalance int, filler varchar(84)", "pgbench_branches": "bid int primary key, bbalance int, filler char(88)", "pgbench_tellers": "tid int primary key, bid int, tbalance int, filler char(84)"}
         once(f"echo 'CREATE DATABASE mbench' | {sql}")
         rows = WORK / "my" / "rows"
         for table, types in columns.items():

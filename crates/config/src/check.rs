@@ -3,8 +3,8 @@
 use crate::keys::{self, Keys};
 use crate::settings::{DaemonSettings, File, LogFormat, LogSettings};
 use backup_model::{
-    Compression, Content, CronExpr, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Preset, Schedule, Trigger,
-    parse_duration, parse_size,
+    Compression, Content, CronExpr, DATABASE_COMPRESSION, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Preset, Schedule,
+    Trigger, parse_duration, parse_size,
 };
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
@@ -278,6 +278,9 @@ impl Reader {
         schedule.trigger = trigger;
         schedule.source.paths = paths.into_iter().map(PathBuf::from).collect();
         self.database_of(table, &mut schedule)?;
+        if schedule.database.is_some() && layers.iter().all(|l| !l.contains_key("compression")) {
+            schedule.compression = DATABASE_COMPRESSION;
+        }
         Ok(schedule)
     }
 

@@ -11,6 +11,9 @@ use std::io::ErrorKind;
 /// Bytes that are read from a program at once.
 const PIECE: usize = 1 << 20;
 
+/// How long a pipe may fill before it is read again.
+const LULL: std::time::Duration = std::time::Duration::from_millis(1);
+
 /// Reads a program's output to its end, past a reader and to its target; answers how many bytes there were, and
 /// what the program had to say.
 pub(crate) fn take(
@@ -35,6 +38,11 @@ pub(crate) fn take(
         out(&buffer[..n]).map_err(DatabaseError::io(format!("keep the dump of {what}")))?;
         bytes += n as u64;
         watch.progress(rows, bytes, what);
+        if n < PIECE / 4 {
+            // Dumpers write in small pieces. Taking each at once would cost more in wake-ups than the work itself:
+            // the pipe holds as much as is read at once.
+            std::thread::sleep(LULL);
+        }
     }
 }
 

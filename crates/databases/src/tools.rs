@@ -130,8 +130,11 @@ pub(crate) fn find(settings: &DatabaseSettings, names: &[&str]) -> Vec<Tool> {
     let mut out = Vec::new();
     for folder in folders {
         for name in names {
-            let program = folder.join(name);
+            // A folder may be there under several names. Debian's pg_wrapper only finds what is in the folders
+            // for versions, where it is found without it.
+            let Ok(program) = folder.join(name).canonicalize() else { continue };
             if is_program(&program)
+                && !program.ends_with("pg_wrapper")
                 && seen.insert(program.clone())
                 && let Some(tool) = version_of(vec![program.to_string_lossy().into_owned()])
             {

@@ -29,5 +29,7 @@ pub use path::{BytesPath, display_bytes, entry_path_of, is_beneath, nearest_comm
 pub use policy::{Encrypt, Hooks, IoNice, Priority, RateLimit, Scrub, SecretSource, rhythm};
 pub use retention::{Candidate, Decision, Keep, Reason, plan as plan_retention};
 pub use run::{Alert, AlertKind, Cause, Operation, ParseWordError, Progress, Run, RunCounts, RunId, RunStatus, StatusGroup};
-pub use schedule::{DEFAULT_COMPRESSION, DEFAULT_FULL_EVERY, Detect, FileSource, FullEvery, KindPolicy, Preset, Schedule};
+pub use schedule::{
+    DATABASE_COMPRESSION, DEFAULT_COMPRESSION, DEFAULT_FULL_EVERY, Detect, FileSource, FullEvery, KindPolicy, Preset, Schedule,
+};
 pub use trigger::{Every, Trigger, TriggerError, local_day_start, to_instant};

@@ -8,6 +8,10 @@ use std::time::Duration;
 /// How archives are compressed unless the file says otherwise.
 pub const DEFAULT_COMPRESSION: Compression = Compression::Gzip(5);
 
+/// How dumps of databases are compressed unless the file says otherwise: they come slower than files are read, and
+/// pack so much better that the further work is free.
+pub const DATABASE_COMPRESSION: Compression = Compression::Gzip(7);
+
 /// One `[[schedule]]` of the file, complete: defaults are filled in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {

@@ -199,6 +199,11 @@ impl Names {
             }
         }
         arena.sort();
+        if arena.size() > FEW {
+            // What a large folder took while it grew is given back.
+            arena.bytes.shrink_to_fit();
+            arena.places.shrink_to_fit();
+        }
         let ranges = match file {
             Some(out) => Some((Arc::new(out.into_inner().map_err(|e| failed(e.into_error()))?), pieces)),
             None => None,
@@ -242,6 +247,12 @@ impl Names {
         self.next += 1;
         let stat = self.stats.get_mut(place).and_then(Option::take);
         Ok(held.map(|held| name(held, stat)))
+    }
+
+    /// Bytes that all names take, each with its kind and one byte more.
+    pub(crate) fn size(&self) -> usize {
+        let spilled: u64 = self.ranges.iter().flat_map(|(_, ranges)| ranges).map(|(from, to)| to - from).sum();
+        self.arena.bytes.len() + self.arena.places.len() + spilled as usize
     }
 
     /// Looks at what the first names are, but for folders.

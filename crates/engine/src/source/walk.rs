@@ -134,7 +134,7 @@ struct Frame {
 /// What a folder holds, as the record `GNU.dumpdir` of GNU tar tells it ("Dumpdir" in its manual): for each
 /// name `D` if it is a folder, else `Y`, the name and a zero byte; one more zero byte at the end.
 fn dumpdir(names: &mut Names, is_folder: &dyn Fn(&[u8]) -> bool) -> std::io::Result<Vec<u8>> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(names.size() + 1);
     while let Some(name) = names.next()? {
         let folder = match name.kind {
             NameKind::Folder => true,
