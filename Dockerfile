@@ -7,7 +7,7 @@ COPY xtask xtask
 COPY bench bench
 RUN cargo build --locked --release -p backupd -p backupctl
 
-FROM debian:bookworm-slim
+FROM debian:bookworm-slim AS plain
 RUN apt-get update \
     && apt-get install -y --no-install-recommends tzdata \
     && rm -rf /var/lib/apt/lists/* \
@@ -23,3 +23,15 @@ USER 1000:1000
 VOLUME ["/app/config", "/app/backups", "/app/logs", "/app/state"]
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["backupctl", "status"]
 ENTRYPOINT ["entrypoint.sh"]
+
+# With the client programs of PostgreSQL, MariaDB and MySQL: compose.databases.yaml.
+FROM mysql:8.4 AS mysql
+FROM plain AS databases
+USER root
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends postgresql-client mariadb-client libssl3 libtinfo6 libncurses6 \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=mysql /usr/bin/mysql /usr/bin/mysqldump /opt/mysql/bin/
+USER 1000:1000
+
+FROM plain
