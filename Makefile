@@ -15,6 +15,7 @@ run:
 
 test:
 	@tools/needs.sh test
+	@tools/servers.sh
 	@$(MAKE) --no-print-directory check
 
 check:

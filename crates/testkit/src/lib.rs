@@ -9,7 +9,7 @@ mod tree;
 pub use broken::{Breaks, mount_broken};
 pub use history::RandomTree;
 pub use home::{Ran, TestHome};
-pub use servers::{Mariadb, Postgres, percent};
+pub use servers::{Mariadb, POSTGRES_SCHEMA, Postgres, percent, same_text};
 pub use tree::{describe, make_extremes, make_many, make_tree, make_tree_as_root};
 
 /// Whether this is root; says on stderr what is left out if not. CI runs as root, so nothing is

