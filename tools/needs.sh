@@ -22,7 +22,7 @@ if [ "$want" != build ]; then
         "/usr/lib/postgresql:postgresql" "mariadbd:mariadb-server" "sqlite3:sqlite3" "pkill:procps" "unzip:unzip" "/usr/lib/python3/dist-packages/pip:python3-pip")
 fi
 if [ "$want" = soak ]; then
-    needs+=("g++:g++")
+    needs+=("g++:g++" "debootstrap:debootstrap")
 fi
 if [ "$want" = bench ]; then
     needs+=("pigz:pigz" "restic:restic" "borg:borgbackup" "hyperfine:hyperfine" "/usr/bin/time:time" "python3:python3")

@@ -218,6 +218,24 @@ impl Mariadb {
         Self::run(place, command, program(&["mariadb"]), program(&["mariadb-dump"]))
     }
 
+    /// A MySQL server whose programs lie in `bin`, and whose other files lie in `root`.
+    #[must_use]
+    pub fn mysql(bin: &Path, root: &Path) -> Self {
+        let place = Place::new("mysql");
+        let data = place.folder.path().join("data");
+        let server = |more: &[&str]| {
+            let mut command = place.command(&bin.join("mysqld"));
+            command.args(["--no-defaults", "--secure-file-priv=", "--mysqlx=OFF"]).args(more);
+            command.arg(format!("--basedir={}", root.join("usr").display()));
+            command.arg(format!("--lc-messages-dir={}", root.join("usr/share/mysql").display()));
+            command.arg(format!("--datadir={}", data.display()));
+            command
+        };
+        done(&mut server(&["--initialize-insecure"]));
+        let command = server(&["--skip-networking", "--event-scheduler=OFF", "--log-bin-trust-function-creators=1"]);
+        Self::run(place, command, bin.join("mysql"), bin.join("mysqldump"))
+    }
+
     fn run(place: Place, mut command: Command, client: PathBuf, dumper: PathBuf) -> Self {
         command.arg(format!("--socket={}", place.folder.path().join("sock").display()));
         let log = fs::File::create(place.folder.path().join("log")).expect("a file");
