@@ -595,14 +595,16 @@ pub(crate) enum KeyCommand {
 pub(crate) enum DatabaseCommand {
     /// Add a database to schedules.toml
     #[command(
-        after_help = "Examples:\n  backupctl database add shop --url postgres://backup@db.example:5432/shop?tls=verify-full --password-file /etc/backupd/shop.password\n  backupctl database add all --url mariadb://backup@localhost/* --password-env DB_PASSWORD\n  pass show db | backupctl database add blog --url 'mysql:///blog?socket=/run/mysqld/mysqld.sock' --password-stdin\n  backupctl database add app --url sqlite:///srv/app/app.db\n\nThe path of the URL names databases, parted by commas; * means all of the server. Special characters are %-encoded."
+        after_help = "Examples:\n  backupctl database add shop --url postgres://backup@db.example:5432/shop?tls=verify-full --password-file /etc/backupd/shop.password\n  backupctl database add all --url mariadb://backup@localhost/* --password-env DB_PASSWORD\n  pass show db | backupctl database add blog --url 'mysql:///blog?socket=/run/mysqld/mysqld.sock' --password-stdin\n  backupctl database add app --url sqlite:///srv/app/app.db\n  backupctl database add web --engine postgres --host db.example --user backup --database 'we\"ird;db' --tls verify-full\n\nThe path of the URL names databases, parted by commas; * means all of the server. Special characters are %-encoded."
     )]
     Add {
         /// Its name
         name: String,
         /// Where it is: postgres://, mysql://, mariadb:// or sqlite://, without a password
-        #[arg(long)]
-        url: String,
+        #[arg(long, required_unless_present = "engine", conflicts_with = "engine")]
+        url: Option<String>,
+        #[command(flatten)]
+        place: Box<PlaceArgs>,
         /// File whose first line is the password
         #[arg(long, value_name = "FILE", conflicts_with_all = ["password_env", "password_stdin"])]
         password_file: Option<PathBuf>,
@@ -628,6 +630,35 @@ pub(crate) enum DatabaseCommand {
         /// Its name
         name: String,
     },
+}
+
+/// Where a database is, without a URL.
+#[derive(ClapArgs, Default)]
+pub(crate) struct PlaceArgs {
+    /// Instead of --url: postgres, mysql or mariadb
+    #[arg(long, value_parser = ["postgres", "mysql", "mariadb"])]
+    pub(crate) engine: Option<String>,
+    /// Host name or address (default: this machine)
+    #[arg(long, requires = "engine")]
+    pub(crate) host: Option<String>,
+    /// TCP port
+    #[arg(long, requires = "engine")]
+    pub(crate) port: Option<u16>,
+    /// Unix socket; for PostgreSQL the folder that holds it
+    #[arg(long, value_name = "PATH", requires = "engine")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Who signs in
+    #[arg(long, requires = "engine")]
+    pub(crate) user: Option<String>,
+    /// disable, prefer, require, verify-ca or verify-full
+    #[arg(long, value_name = "MODE", requires = "engine")]
+    pub(crate) tls: Option<String>,
+    /// File with certificates of authorities
+    #[arg(long, value_name = "FILE", requires = "engine")]
+    pub(crate) ca: Option<PathBuf>,
+    /// A database, as it is called (may be given several times; all of the server if it is left out)
+    #[arg(long, value_name = "NAME", requires = "engine", allow_hyphen_values = true)]
+    pub(crate) database: Vec<String>,
 }
 
 /// Restores into databases.

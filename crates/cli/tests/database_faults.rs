@@ -415,3 +415,53 @@ fn missing_rights_fail_and_name_the_remedy() {
     }
     home.ok(&["drill", "p"]);
 }
+
+#[test]
+fn a_replacement_that_fails_brings_the_old_database_back() {
+    let server = Mariadb::debian();
+    let home = home();
+    let _ = server.sql("CREATE DATABASE shop; USE shop; CREATE TABLE t (a int); INSERT INTO t VALUES (1), (2), (3)");
+    home.ok(&["database", "add", "shop", "--url", &server.url("root", "shop")]);
+    // It loads anywhere but into the database that it is to replace.
+    let dump = "CREATE TABLE `u` (`a` int);\nDELIMITER ;;\nCREATE PROCEDURE `p`() BEGIN IF DATABASE() = 'shop' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not here'; END IF; END ;;\nDELIMITER ;\nCALL p();\n-- Dump completed\n";
+    let forged = home.path().join("full_2026-01-01_00-00-00.shop.sql.gz");
+    pack(dump.as_bytes(), &forged);
+    let forged = forged.to_str().expect("UTF-8");
+    home.ok(&["restore", forged, "--into", "elsewhere", "--server", "shop"]);
+    let said = home.run(&["restore", forged, "--into", "shop", "--server", "shop", "--overwrite"]).code(1).err;
+    assert!(said.contains("not here") && said.contains("is back again, loaded from the safety dump"), "{said}");
+    assert_eq!(server.sql("SELECT COUNT(*) FROM shop.t"), "3");
+    assert_eq!(server.sql("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE '%_restore_%'"), "0");
+}
+
+#[test]
+fn client_programs_are_reached_through_others() {
+    let server = Postgres::debian();
+    let mariadb = Mariadb::debian();
+    let home = home();
+    let name = "we\"ird;db";
+    let _ = server.sql("postgres", "CREATE DATABASE \"we\"\"ird;db\"");
+    let _ = server.sql(name, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)");
+    let _ = mariadb.sql("CREATE DATABASE shop; USE shop; CREATE TABLE t (a int); INSERT INTO t VALUES (1)");
+    let socket = server.socket().display().to_string();
+    home.ok(&["database", "add", "p", "--engine", "postgres", "--socket", &socket, "--user", "postgres", "--database", name]);
+    let socket = mariadb.socket().display().to_string();
+    home.ok(&["database", "add", "m", "--engine", "mariadb", "--socket", &socket, "--user", "root", "--database", "shop"]);
+    let file = home.read("schedules.toml").replace("[databases.p]\n", "[databases.p]\nclient = [\"nice\", \"-n\", \"1\"]\n");
+    home.write("schedules.toml", &file.replace("[databases.m]\n", "[databases.m]\nclient = [\"nice\", \"-n\", \"1\"]\n"));
+    for (schedule, database) in [("p", name), ("m", "shop")] {
+        home.ok(&["database", "test", schedule]);
+        home.ok(&["create", schedule, "--database", schedule, "--manual"]);
+        home.ok(&["run", schedule]);
+        home.ok(&["restore", schedule, "--into", "copy"]);
+        home.ok(&["restore", schedule, "--database", database, "--into", database, "--overwrite"]);
+    }
+    assert_eq!(server.sql("copy", "SELECT * FROM t"), "1");
+    assert_eq!(mariadb.sql("SELECT * FROM copy.t"), "1");
+    // A password cannot go that way.
+    home.write(
+        "schedules.toml",
+        &home.read("schedules.toml").replace("[databases.m]\n", "[databases.m]\npassword = { env = \"HOME\" }\n"),
+    );
+    home.run(&["run", "m"]).code(1).says("cannot be handed through `client`");
+}

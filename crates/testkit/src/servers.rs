@@ -34,7 +34,12 @@ impl Place {
             }
             None => Command::new(program),
         };
-        command.current_dir(self.folder.path()).env("HOME", self.folder.path()).stdin(Stdio::null());
+        command
+            .current_dir(self.folder.path())
+            .env("HOME", self.folder.path())
+            // A server that starts clears away what looks like its own in the folder for temporary files.
+            .env("TMPDIR", self.folder.path())
+            .stdin(Stdio::null());
         command
     }
 }

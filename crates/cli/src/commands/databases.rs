@@ -1,19 +1,24 @@
 //! Databases: entries of the file, tests, restores into them.
 
 use super::Context;
-use crate::args::{DatabaseCommand, RestoreArgs};
+use crate::args::{DatabaseCommand, PlaceArgs, RestoreArgs};
 use crate::connect;
 use crate::failure::Failure;
 use crate::output::{self, line, safe, table};
 use crate::progress::{code, tell, wait};
 use backup_client::{Method, encode};
+use backup_model::{DatabaseEngine, DatabaseUrl, Databases};
 use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, RunEvent, RunView, TestStep};
 use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8, Failure> {
     match command {
-        DatabaseCommand::Add { name, url, password_file, password_env, password_stdin } => {
+        DatabaseCommand::Add { name, url, place, password_file, password_env, password_stdin } => {
+            let url = match url {
+                Some(url) => url,
+                None => url_of(*place)?,
+            };
             let password = if password_stdin { Some(from_stdin()?) } else { None };
             let password_file = password_file.as_deref().map(absolute).transpose()?;
             let new = NewDatabase { name, url, password, password_file, password_env };
@@ -73,6 +78,28 @@ pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8
             Ok(0)
         }
     }
+}
+
+/// The URL that flags say.
+fn url_of(place: PlaceArgs) -> Result<String, Failure> {
+    let wrong = |e: backup_model::ParseWordError| Failure::new(2, e.to_string());
+    let databases = if place.database.is_empty() { Databases::All } else { Databases::List(place.database) };
+    let url = DatabaseUrl {
+        engine: match place.engine.as_deref() {
+            Some("mysql") => DatabaseEngine::Mysql,
+            Some("mariadb") => DatabaseEngine::Mariadb,
+            _ => DatabaseEngine::Postgresql,
+        },
+        host: place.host.unwrap_or_default(),
+        port: place.port,
+        socket: place.socket,
+        user: place.user,
+        tls: place.tls.as_deref().map(str::parse).transpose().map_err(wrong)?.unwrap_or_default(),
+        ca: place.ca,
+        databases,
+        file: None,
+    };
+    Ok(url.to_string())
 }
 
 fn from_stdin() -> Result<String, Failure> {

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 /// Bytes of names that are held in memory for one folder.
-const LIMIT: usize = 32 << 20;
+const LIMIT: usize = 8 << 20;
 /// Bytes of names of a folder that are read ahead of the walk.
 const FEW: usize = 128 << 10;
 /// Names of a folder that are looked at ahead of the walk.
