@@ -61,12 +61,14 @@ def mariadb():
 
 def compare(title, url, name, bare, custom=None):
     once(backupctl("database", "add", name, "--url", url))
-    for compression in ("gzip", "zstd", "none"):
-        once(backupctl("create", f"{name}-{compression}", "--database", name, "--manual", "--compression", compression, "--keep-last", "1"))
+    for kind in ("usual", "gzip:5", "zstd", "none"):
+        flags = [] if kind == "usual" else ["--compression", kind]
+        once(backupctl("create", f"{name}-{kind.replace(':', '')}", "--database", name, "--manual", "--keep-last", "1", *flags))
     block = Block(title)
     out = WORK / "out"
     tool = Path(bare.split()[0]).name
-    block.row("backupctl, gzip", backupctl("run", f"{name}-gzip"), lambda: newest(f"{name}-gzip", f".{name}.sql.gz"), cold=False)
+    block.row("backupctl, as it comes (gzip:7)", backupctl("run", f"{name}-usual"), lambda: newest(f"{name}-usual", f".{name}.sql.gz"), cold=False)
+    block.row("backupctl, gzip:5", backupctl("run", f"{name}-gzip5"), lambda: newest(f"{name}-gzip5", f".{name}.sql.gz"), cold=False)
     block.row(f"{tool} | gzip", f"{bare} | gzip > {out} && sync {out}", out, cold=False)
     if custom:
         block.row("pg_dump -Fc", f"{custom} > {out} && sync {out}", out, cold=False)

@@ -148,6 +148,9 @@ fn contents_and_formats_of_postgres() {
     home.ok(&["restore", "all", "--database", "host=evil", "--into", "evil copy"]);
     assert_eq!(server.sql("evil copy", "SELECT count(*) FROM t"), "20");
     home.run(&["run", "all", "--kind", "incremental"]).code(2).says("always full");
+    home.run(&["browse", "all"]).code(1).says("holds a database, not files");
+    home.run(&["restore", "all", "--to", "x"]).code(1).says("--into DATABASE");
+    home.ok(&["rebuild"]);
     // Rows into tables that are there; definitions alone.
     for content in ["data", "metadata"] {
         home.ok(&["create", content, "--database", &server.url("postgres", "-x"), "--content", content, "--manual"]);

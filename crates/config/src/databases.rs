@@ -2,7 +2,7 @@
 
 use crate::check::{Found, Reader};
 use crate::keys;
-use backup_model::{Content, DatabaseEngine, DatabaseSettings, DatabaseUrl, Databases, Form, KindPolicy, Name, Schedule};
+use backup_model::{Content, DatabaseEngine, DatabaseSettings, DatabaseUrl, Form, KindPolicy, Name, Schedule};
 use std::path::PathBuf;
 use toml_edit::{Item, TableLike};
 
@@ -118,7 +118,6 @@ impl Reader {
                 "a database file of SQLite is always copied whole; leave `content` out",
             );
         }
-        debug_assert!(!matches!(&database.url.databases, Databases::List(l) if l.is_empty()) || database.url.file.is_some());
         Ok(())
     }
 }

@@ -33,9 +33,6 @@ pub struct Copied {
 /// Takes the bytes of a dump.
 pub type Target<'a> = &'a mut dyn FnMut(&[u8]) -> std::io::Result<()>;
 
-/// A table and its rows.
-pub type Table = (String, u64);
-
 /// One step of a test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

@@ -15,7 +15,7 @@ mod sqlite;
 mod stream;
 mod tools;
 
-pub use connection::{Connection, Copied, CopyPlan, Step, Table, Target};
+pub use connection::{Connection, Copied, CopyPlan, Step, Target};
 pub use error::DatabaseError;
 pub use restore::{DumpStream, Open, RestoreFrom, RestorePlan, Restored, Safety, SafetyCopy};
 pub use sqlite::copy_sqlite;

@@ -20,6 +20,7 @@ pub struct Listed {
 }
 
 pub(crate) fn open(archive: &Path, access: &Access) -> Result<IndexReader, EngineError> {
+    crate::stream::only_files(archive)?;
     let index = access.index(archive, read_manifest(archive).ok().flatten().as_ref())?;
     index.ok_or_else(|| EngineError::NotFound {
         path: archive.display().to_string(),

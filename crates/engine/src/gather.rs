@@ -26,6 +26,7 @@ pub(crate) struct Version {
 impl Version {
     /// Opens a version; a lost index is made again from the archives, in a scratch file of `scratch`.
     pub(crate) fn open(archive: &Path, scratch: &Path, access: &Access, observer: &dyn Observer) -> Result<Self, EngineError> {
+        crate::stream::only_files(archive)?;
         let index = match access.index(archive, read_manifest(archive).ok().flatten().as_ref()) {
             Ok(Some(index)) => index,
             Err(e @ EngineError::NoKey { .. }) => return Err(e),

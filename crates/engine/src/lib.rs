@@ -32,7 +32,7 @@ pub use rebuild::{Rebuilt, rebuild};
 pub use restore::{Overwrite, Owners, RestorePlan, RestoreReport, Selection, restore};
 pub use seal::{Access, KeyFiles, Keys, Recipients, SEALED_SUFFIX, describe_key, is_sealed, new_key, open_archive};
 pub use source::{CopyFile, LiveDatabases};
-pub use stream::{Scratch, StreamArchive, StreamPlan, StreamReader, is_stream};
+pub use stream::{StreamArchive, StreamPlan, StreamReader, is_stream};
 pub use sys::Time;
 pub use sys::{lower_priority, raise_open_files};
 pub use throttle::Throttle;

@@ -9,7 +9,6 @@ use crate::seal::{Access, SEALED_SUFFIX};
 use crate::store::{Parts, file_name, read_manifest, sidecar_path, write_manifest};
 use backup_model::{ArchiveFile, Compression, Form, Kind, Manifest, encoded_name};
 use chrono::{DateTime, FixedOffset};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -49,18 +48,6 @@ impl StreamArchive {
         let recipients = plan.seal.as_ref().map(|s| &s.recipients);
         let writer = ArchiveWriter::new(file, parts.archive(), plan.compression, recipients)?;
         Ok(Self { plan, parts, writer })
-    }
-
-    /// Bytes written to the file so far.
-    #[must_use]
-    pub fn stored(&self) -> u64 {
-        self.writer.stored()
-    }
-
-    /// Bytes of the stream so far.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.writer.position()
     }
 
     /// Ends the stream and gives the archive its name. `manifest` is complete but for what is known only now:
@@ -197,41 +184,4 @@ pub(crate) fn only_files(archive: &Path) -> Result<(), EngineError> {
         return Err(EngineError::NotFiles { path: archive.display().to_string() });
     }
     Ok(())
-}
-
-/// A file of the given name beside archives, empty and for its owner only, that is gone when it is dropped.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    /// Makes the file's folder; the file itself is not made.
-    ///
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn new(folder: &Path, name: &str) -> Result<Self, EngineError> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::create_dir_all(folder).map_err(EngineError::io("make the folder", folder))?;
-        let own = folder.join(format!(".{name}.part"));
-        std::fs::DirBuilder::new().mode(0o700).create(&own).map_err(EngineError::io("make the folder", &own))?;
-        Ok(Self(own))
-    }
-
-    /// Where the file may be made.
-    #[must_use]
-    pub fn path(&self) -> PathBuf {
-        self.0.join("copy")
-    }
-
-    /// Opens it for reading.
-    ///
-    /// # Errors
-    /// It is not there.
-    pub fn open(&self) -> Result<File, EngineError> {
-        File::open(self.path()).map_err(EngineError::io("open", &self.path()))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }

@@ -135,6 +135,15 @@ impl App {
                 None => None,
             };
             for archive in store::archive_files(&folder)? {
+                if backup_engine::is_stream(&archive) {
+                    counts.files += 1;
+                    if !matches!(store::read_manifest(&archive), Ok(Some(_))) {
+                        let text = "a dump's sidecar cannot be made again; it can be restored without: backupctl restore FILE --into URL";
+                        live.note(Note { level: NoteLevel::Warning, path: archive.display().to_string(), text: text.into() });
+                        failed.push(archive);
+                    }
+                    continue;
+                }
                 let observer = Arc::clone(live);
                 let path = archive.clone();
                 let (access, seal) = (access.clone(), seal.clone());
@@ -187,7 +196,9 @@ impl App {
     ) -> Result<Vec<Found>, OperationError> {
         let needle = Arc::new(Needle::new(pattern, any_case)?);
         let mut by_schedule: std::collections::BTreeMap<String, Vec<ArchiveRecord>> = std::collections::BTreeMap::new();
-        for record in self.catalogue().archives(schedule, None, 0).await? {
+        // Databases hold no files.
+        let records = self.catalogue().archives(schedule, None, 0).await?.into_iter().filter(|r| r.manifest.database.is_none());
+        for record in records {
             by_schedule.entry(record.manifest.schedule.to_string()).or_default().push(record);
         }
         if by_schedule.is_empty() {

@@ -90,7 +90,6 @@ pub(crate) struct MysqlReader<'a> {
     executable: bool,
     insert: Option<String>,
     rows: u64,
-    statements: u64,
     trailer: &'static str,
 }
 
@@ -122,7 +121,6 @@ impl<'a> MysqlReader<'a> {
             executable: false,
             insert: None,
             rows: 0,
-            statements: 0,
             trailer: "-- Dump completed",
         }
     }
@@ -387,7 +385,6 @@ impl<'a> MysqlReader<'a> {
     fn end_statement(&mut self, out: &mut Out<'_>) -> io::Result<()> {
         let (text, _) = self.statement.end(&mut self.judge, out)?;
         self.executable = false;
-        self.statements += 1;
         if let Some(table) = self.insert.take() {
             *self.counted.tables.entry(table).or_default() += std::mem::take(&mut self.rows);
             return Ok(());

@@ -270,10 +270,6 @@ pub(super) fn missing_rights(
             lacking.push(right);
         }
     }
-    let routines = server.value(
-        &format!("SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = {}", literal(database)),
-        watch,
-    )?;
     let mut grants = Vec::new();
     let sees_routines = match server.vendor {
         DatabaseEngine::Mariadb => {
@@ -298,7 +294,6 @@ pub(super) fn missing_rights(
             _ => format!("GRANT SHOW_ROUTINE ON *.* TO {account};"),
         });
     }
-    let _ = routines;
     if lacking.is_empty() {
         return Ok(None);
     }
