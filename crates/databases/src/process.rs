@@ -118,7 +118,9 @@ impl Running {
         if status.success() {
             return Ok(said);
         }
-        let text = if said.is_empty() { "it said nothing".to_owned() } else { said };
+        // An error is one line.
+        let lines: Vec<&str> = said.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+        let text = if lines.is_empty() { "it said nothing".to_owned() } else { lines.join("; ") };
         Err(DatabaseError::Program { program: self.name.clone(), how: status.to_string(), text })
     }
 

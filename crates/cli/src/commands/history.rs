@@ -27,7 +27,7 @@ pub(super) async fn history(c: &Context, query: &[(&str, Option<String>)]) -> Re
             &safe(&r.name),
             &r.status,
             &took,
-            &r.files.to_string(),
+            &if r.records > 0 { format!("{} rows", r.records) } else { r.files.to_string() },
             &format_size(size),
             &r.id,
             &error,

@@ -115,7 +115,7 @@ fn explain(error: DatabaseError) -> DatabaseError {
         || text.contains("extension \"") && text.contains("is not available")
         || text.contains("could not access file");
     if extension {
-        let line = text.lines().find(|l| l.contains("ERROR")).unwrap_or(&text).trim().to_owned();
+        let line = text.split("; ").find(|l| l.contains("ERROR")).unwrap_or(&text).trim().to_owned();
         return DatabaseError::Inconclusive(format!("{line}; install the extension on this server and try again"));
     }
     let remedy = if text.contains("role \"") && text.contains("does not exist") {
