@@ -431,6 +431,12 @@ fn a_replacement_that_fails_brings_the_old_database_back() {
     let said = home.run(&["restore", forged, "--into", "shop", "--server", "shop", "--overwrite"]).code(1).err;
     assert!(said.contains("not here") && said.contains("is back again, loaded from the safety dump"), "{said}");
     assert_eq!(server.sql("SELECT COUNT(*) FROM shop.t"), "3");
+    // Rows that do not all go in go out again.
+    home.ok(&["create", "rows", "--database", "shop", "--content", "data", "--manual"]);
+    home.ok(&["run", "rows"]);
+    let _ = server.sql("CREATE DATABASE tight; CREATE TABLE tight.t (a int CHECK (a < 3))");
+    let _ = home.run(&["restore", "rows", "--into", "tight"]).code(1);
+    assert_eq!(server.sql("SELECT COUNT(*) FROM tight.t"), "0");
     assert_eq!(server.sql("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE '%_restore_%'"), "0");
 }
 

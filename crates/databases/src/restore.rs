@@ -90,6 +90,23 @@ impl RestorePlan {
     }
 }
 
+/// Rows go into empty tables only.
+pub(crate) fn must_be_empty(target: &str, counts: &std::collections::BTreeMap<String, u64>) -> Result<(), DatabaseError> {
+    match counts.iter().find(|(_, rows)| **rows > 0) {
+        None => Ok(()),
+        Some((table, rows)) => Err(DatabaseError::Exists(format!(
+            "{table} in {target} holds {rows} rows; an archive of rows goes into empty tables only: restore the definitions into a new database first"
+        ))),
+    }
+}
+
+/// What is said of a database that would be replaced without having been asked for.
+pub(crate) fn holds_something(target: &str, place: &str, made: u64) -> DatabaseError {
+    DatabaseError::Exists(format!(
+        "the database {target} on {place} holds {made} objects already; restore into another name, or replace it with --overwrite (a safety dump is made first)"
+    ))
+}
+
 /// What differs between the rows that a dump holds and those that are there.
 pub(crate) fn differences(
     expected: &std::collections::BTreeMap<String, u64>,

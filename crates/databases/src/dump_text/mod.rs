@@ -10,6 +10,7 @@ mod postgres;
 pub(crate) use mysql::MysqlReader;
 pub(crate) use postgres::PostgresReader;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Bytes of one statement that are held to decide about it; a longer one is decided by its begin.
@@ -37,6 +38,16 @@ pub(crate) trait DumpText {
     fn feed(&mut self, piece: &[u8], out: &mut Out<'_>) -> std::io::Result<()>;
     /// Rows so far.
     fn rows(&self) -> u64;
+}
+
+/// What could not be judged of the piece before, and this one.
+fn joined<'p>(rest: &mut Vec<u8>, piece: &'p [u8]) -> Cow<'p, [u8]> {
+    if rest.is_empty() {
+        return Cow::Borrowed(piece);
+    }
+    let mut all = std::mem::take(rest);
+    all.extend_from_slice(piece);
+    Cow::Owned(all)
 }
 
 /// What a dump holds.

@@ -1,6 +1,6 @@
 //! Dumps of `mysqldump` and `mariadb-dump`.
 
-use super::{Counted, DumpText, Judge, Out, Statement, table_key, words};
+use super::{Counted, DumpText, Judge, Out, Statement, joined, table_key, words};
 use std::io;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,12 +95,8 @@ pub(crate) struct MysqlReader<'a> {
 
 impl DumpText for MysqlReader<'_> {
     fn feed(&mut self, piece: &[u8], out: &mut Out<'_>) -> io::Result<()> {
-        if self.rest.is_empty() {
-            return self.bytes(piece, false, out);
-        }
-        let mut joined = std::mem::take(&mut self.rest);
-        joined.extend_from_slice(piece);
-        self.bytes(&joined, false, out)
+        let bytes = joined(&mut self.rest, piece);
+        self.bytes(&bytes, false, out)
     }
 
     fn rows(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! Plain dumps of `pg_dump` and `pg_dumpall`.
 
-use super::{Counted, DumpText, Judge, Out, Statement, table_key, words};
+use super::{Counted, DumpText, Judge, Out, Statement, joined, table_key, words};
 use std::io;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -64,12 +64,8 @@ fn is_word(b: u8) -> bool {
 
 impl DumpText for PostgresReader<'_> {
     fn feed(&mut self, piece: &[u8], out: &mut Out<'_>) -> io::Result<()> {
-        if self.rest.is_empty() {
-            return self.bytes(piece, false, out);
-        }
-        let mut joined = std::mem::take(&mut self.rest);
-        joined.extend_from_slice(piece);
-        self.bytes(&joined, false, out)
+        let bytes = joined(&mut self.rest, piece);
+        self.bytes(&bytes, false, out)
     }
 
     fn rows(&self) -> u64 {

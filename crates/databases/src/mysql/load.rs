@@ -5,7 +5,7 @@ use super::dump::inventory;
 use super::server::{Server, ident, literal, start};
 use crate::connection::Connection;
 use crate::dump_text::{MysqlReader, Verdict, words};
-use crate::restore::{Open, RestoreFrom, RestorePlan, Restored, differences};
+use crate::restore::{Open, RestoreFrom, RestorePlan, Restored, differences, holds_something, must_be_empty};
 use crate::stream::{Unhurried, give};
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, DatabaseEngine, DatabaseFacts, Note, NoteLevel};
@@ -184,13 +184,29 @@ fn restore_rows(
     watch: &dyn Watch,
 ) -> Result<Restored, DatabaseError> {
     let target = &plan.database;
-    if let Some((table, rows)) = count(server, target, watch)?.into_iter().find(|(_, rows)| *rows > 0) {
-        return Err(DatabaseError::Exists(format!(
-            "{table} in {target} holds {rows} rows; an archive of rows goes into empty tables only: restore the definitions into a new database first"
-        )));
+    let before = count(server, target, watch)?;
+    must_be_empty(target, &before)?;
+    let loaded = load(server, plan, target, from.open, watch).and_then(|counted| {
+        differences(&counted, &count(server, target, watch)?)?;
+        Ok(counted)
+    });
+    if loaded.is_err() {
+        // There is no transaction around it: what came in goes out again.
+        let names = server.ask(
+            &format!(
+                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_TYPE = 'BASE TABLE'",
+                literal(target)
+            ),
+            &Unhurried(watch),
+        )?;
+        for table in names.into_iter().filter_map(|r| r.into_iter().next()) {
+            server.ask(
+                &format!("SET FOREIGN_KEY_CHECKS = 0; DELETE FROM {}.{}", ident(target), ident(&table)),
+                &Unhurried(watch),
+            )?;
+        }
     }
-    let counted = load(server, plan, target, from.open, watch)?;
-    differences(&counted, &count(server, target, watch)?)?;
+    let counted = loaded?;
     Ok(Restored { tables: counted.len() as u64, rows: counted.values().sum(), ..Restored::default() })
 }
 
@@ -227,10 +243,7 @@ pub(crate) fn restore(
     }
     let made: u64 = inventory(&server, target, watch)?.objects.values().sum();
     if made > 0 && !plan.overwrite {
-        return Err(DatabaseError::Exists(format!(
-            "the database {target} on {} holds {made} objects already; restore into another name, or replace it with --overwrite (a safety dump is made first)",
-            c.place()
-        )));
+        return Err(holds_something(target, &c.place(), made));
     }
     // Whether the dump loads at all is found out beside what it shall replace.
     make(&server, plan, &scratch, from.open, watch)?;

@@ -5,7 +5,7 @@ use super::dump::{objects, properties, tables};
 use super::server::{Server, Session, SignIn, field, ident, literal};
 use crate::connection::Connection;
 use crate::dump_text::{DumpText, PostgresReader, Verdict, words};
-use crate::restore::{RestoreFrom, RestorePlan, Restored, differences};
+use crate::restore::{RestoreFrom, RestorePlan, Restored, differences, holds_something, must_be_empty};
 use crate::stream::{Unhurried, give};
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, Form, Note, NoteLevel};
@@ -280,11 +280,7 @@ fn restore_rows(
 ) -> Result<Restored, DatabaseError> {
     let target = &plan.database;
     let (server, mut session) = Server::open(c, target, watch)?;
-    if let Some((table, rows)) = count(&mut session)?.into_iter().find(|(_, rows)| *rows > 0) {
-        return Err(DatabaseError::Exists(format!(
-            "{table} in {target} holds {rows} rows; an archive of rows goes into empty tables only: restore the definitions into a new database first"
-        )));
-    }
+    must_be_empty(target, &count(&mut session)?)?;
     let counted = load(&server, plan, target, from, watch)?;
     differences(&counted, &count(&mut session)?)?;
     Ok(Restored { tables: counted.len() as u64, rows: counted.values().sum(), ..Restored::default() })
@@ -316,10 +312,7 @@ pub(crate) fn restore(
         let (_, mut inside) = Server::open(c, target, watch)?;
         let made: u64 = objects(&mut inside)?.values().sum();
         if made > 0 {
-            return Err(DatabaseError::Exists(format!(
-                "the database {target} on {} holds {made} objects already; restore into another name, or replace it with --overwrite (a safety dump is made first)",
-                c.place()
-            )));
+            return Err(holds_something(target, &c.place(), made));
         }
     }
     let name = plan.scratch(NAME_LIMIT);
