@@ -1,24 +1,32 @@
 //! Other versions of PostgreSQL than Debian's, which `tools/servers.sh` fetches; dumps that travel between versions.
 
 use backup_testkit::{Mariadb, POSTGRES_SCHEMA, Postgres, TestHome, same_text};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// The programs of a version, or nothing (said on stderr) where they could not be fetched.
+/// The programs of a version, or nothing (said on stderr) where they could not be fetched. They are copied to where the
+/// server's own user may read them, which a clone in somebody's home need not be.
 #[expect(clippy::print_stderr, reason = "a test says why it checks nothing")]
-fn bin(version: u32) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/servers/postgres{version}/bin"));
-    let found = folder.canonicalize().ok();
-    if found.is_none() {
+fn bin(version: u32) -> Option<(tempfile::TempDir, PathBuf)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../target/servers/postgres{version}"));
+    if !folder.join("bin/postgres").exists() {
         eprintln!("left out: {} is not there; tools/servers.sh fetches it", folder.display());
+        return None;
     }
-    found
+    let copy = tempfile::Builder::new().prefix("programs").tempdir_in("/tmp").expect("a folder");
+    fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).expect("mode");
+    assert!(Command::new("cp").arg("-R").arg(&folder).arg(copy.path()).status().expect("cp runs").success());
+    let bin = copy.path().join(format!("postgres{version}/bin")).canonicalize().expect("the programs");
+    Some((copy, bin))
 }
 
 #[test]
 fn versions_16_and_18_come_back_and_travel() {
     let older = Postgres::debian();
     for version in [16, 18] {
-        let Some(programs_of) = bin(version) else { continue };
+        let Some((_copy, programs_of)) = bin(version) else { continue };
         let server = Postgres::start(&programs_of);
         let home = TestHome::new(env!("CARGO_BIN_EXE_backupctl"));
         let _ = server.sql("postgres", "CREATE DATABASE shop");
@@ -51,7 +59,7 @@ fn versions_16_and_18_come_back_and_travel() {
         }
         home.ok(&["drill", "shop"]);
         // Into an older server, whose psql knows neither the settings nor the commands of the newer program.
-        let Some(sixteen) = bin(16) else { continue };
+        let Some((_other, sixteen)) = bin(16) else { continue };
         let plain = Postgres::start(&sixteen);
         for (target, name) in [(&older, "old"), (&plain, "plain")] {
             let _ = server.sql("postgres", "DROP DATABASE IF EXISTS simple");
