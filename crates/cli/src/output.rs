@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use chrono::{DateTime, FixedOffset};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Prints a line; a reader that has gone away ends the program quietly.
 pub(crate) fn line(text: impl std::fmt::Display) -> Result<(), Failure> {
@@ -33,6 +33,14 @@ pub(crate) fn print(table: &Table) -> Result<(), Failure> {
         line(row.trim_end().strip_prefix(' ').unwrap_or(row.trim_end()))?;
     }
     Ok(())
+}
+
+/// Prints a table, to programs without its header.
+pub(crate) fn list(table: &Table) -> Result<(), Failure> {
+    if io::stdout().is_terminal() {
+        return print(table);
+    }
+    table.lines().skip(1).try_for_each(|row| line(row.trim()))
 }
 
 /// A time to the minute.

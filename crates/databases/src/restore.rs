@@ -90,6 +90,23 @@ impl RestorePlan {
     }
 }
 
+/// A count as a server answers it.
+pub(crate) fn number_of(what: &str, answer: &str) -> Result<u64, DatabaseError> {
+    answer.parse().map_err(|_| DatabaseError::server(format!("counting {what}"), format!("the answer is no number: {answer:?}")))
+}
+
+/// What was made must be as much as the server named when it was dumped.
+pub(crate) fn same_objects(
+    expected: &std::collections::BTreeMap<String, u64>,
+    found: &std::collections::BTreeMap<String, u64>,
+) -> Result<(), DatabaseError> {
+    let of = |kind: &String| found.get(kind).copied().unwrap_or(0);
+    match expected.iter().find(|(kind, n)| of(kind) != **n) {
+        None => Ok(()),
+        Some((kind, n)) => Err(DatabaseError::Differs(format!("there are {} of {n} objects of the kind {kind}", of(kind)))),
+    }
+}
+
 /// Rows go into empty tables only.
 pub(crate) fn must_be_empty(target: &str, counts: &std::collections::BTreeMap<String, u64>) -> Result<(), DatabaseError> {
     match counts.iter().find(|(_, rows)| **rows > 0) {

@@ -2,7 +2,7 @@
 
 use crate::connection::{Connection, Copied, CopyPlan, Step, Target};
 use crate::dump_text::{Counted, table_key};
-use crate::restore::{RestoreFrom, RestorePlan, Restored, differences};
+use crate::restore::{RestoreFrom, RestorePlan, Restored, differences, number_of};
 use crate::{DatabaseError, Watch};
 use backup_model::{DatabaseEngine, format_size};
 use std::collections::BTreeMap;
@@ -165,7 +165,8 @@ fn count(database: &Database, file: &Path) -> Result<BTreeMap<String, u64>, Data
     for table in database.texts(sql).map_err(|e| trouble(file, e))? {
         let name = format!("\"{}\"", table.replace('"', "\"\""));
         let rows = database.texts(&format!("SELECT count(*) FROM {name}")).map_err(|e| trouble(file, e))?;
-        out.insert(table_key(&[table]), rows.first().and_then(|r| r.parse().ok()).unwrap_or(0));
+        let rows = number_of(&table, rows.first().map_or("", String::as_str))?;
+        out.insert(table_key(&[table]), rows);
     }
     Ok(out)
 }

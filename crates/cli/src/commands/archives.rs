@@ -57,10 +57,7 @@ pub(super) async fn backups(c: &Context, name: Option<&str>) -> Result<u8, Failu
             &a.id,
         ]);
     }
-    let with_header = std::io::IsTerminal::is_terminal(&std::io::stdout());
-    for row in rows.lines().skip(usize::from(!with_header)) {
-        line(row.trim())?;
-    }
+    output::list(&rows)?;
     Ok(0)
 }
 

@@ -50,10 +50,7 @@ pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8
                 let password = if d.password { "set" } else { "none" };
                 rows.add_row([d.name.as_str(), &safe(&d.url).to_string(), password, &schedules]);
             }
-            let with_header = std::io::stdout().is_terminal();
-            for row in rows.lines().skip(usize::from(!with_header)) {
-                line(row.trim())?;
-            }
+            output::list(&rows)?;
             Ok(0)
         }
         DatabaseCommand::Test { name } => {

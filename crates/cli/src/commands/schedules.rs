@@ -3,7 +3,7 @@
 use super::Context;
 use crate::args::SettingArgs;
 use crate::failure::Failure;
-use crate::output::{self, line, print, safe, table, time};
+use crate::output::{self, line, safe, table, time};
 use backup_client::{Method, encode};
 use backup_config::OneLine;
 use backup_model::{format_duration, format_size};
@@ -247,13 +247,7 @@ pub(super) async fn list(c: &Context) -> Result<u8, Failure> {
         rows.add_row([format!("{}: {}", s.index, safe(&what)), next, last, proven]);
     }
     // S2's programs read lines that begin with the index, so the header goes to people only.
-    if std::io::stdout().is_terminal() {
-        print(&rows)?;
-    } else {
-        for row in rows.lines().skip(1) {
-            line(row.trim())?;
-        }
-    }
+    output::list(&rows)?;
     Ok(0)
 }
 

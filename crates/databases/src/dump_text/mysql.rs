@@ -90,7 +90,6 @@ pub(crate) struct MysqlReader<'a> {
     executable: bool,
     insert: Option<String>,
     rows: u64,
-    trailer: &'static str,
 }
 
 impl DumpText for MysqlReader<'_> {
@@ -117,7 +116,6 @@ impl<'a> MysqlReader<'a> {
             executable: false,
             insert: None,
             rows: 0,
-            trailer: "-- Dump completed",
         }
     }
 
@@ -414,7 +412,7 @@ impl<'a> MysqlReader<'a> {
 
     fn end_comment(&mut self) {
         let line = std::mem::take(&mut self.line);
-        if line.starts_with(self.trailer.as_bytes()) {
+        if line.starts_with(b"-- Dump completed") {
             self.counted.complete = true;
         }
         self.state = State::Plain;

@@ -32,6 +32,9 @@ enum Row {
     Inside,
 }
 
+/// The comments that end dumps of `pg_dump` and `pg_dumpall`.
+const TRAILERS: [&str; 2] = ["-- PostgreSQL database dump complete", "-- PostgreSQL database cluster dump complete"];
+
 fn bad(what: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what.into())
 }
@@ -54,8 +57,6 @@ pub(crate) struct PostgresReader<'a> {
     /// The table whose rows come, whether they are kept, and whether the line of the statement has ended.
     copy: Option<(String, bool, bool)>,
     rows: u64,
-    /// Text of the comments that may end a dump.
-    trailers: &'static [&'static str],
 }
 
 fn is_word(b: u8) -> bool {
@@ -89,7 +90,6 @@ impl<'a> PostgresReader<'a> {
             begins: 0,
             copy: None,
             rows: 0,
-            trailers: &["-- PostgreSQL database dump complete", "-- PostgreSQL database cluster dump complete"],
         }
     }
 
@@ -405,7 +405,7 @@ impl<'a> PostgresReader<'a> {
         }
         self.state = State::Plain;
         let text = String::from_utf8_lossy(text);
-        if self.trailers.iter().any(|t| *t == text) {
+        if TRAILERS.contains(&&*text) {
             self.counted.complete = true;
         }
         if let Some(entry) = text.strip_prefix("-- Name: ")

@@ -4,6 +4,7 @@ use super::server::{Server, ident, literal, missing_rights, start};
 use crate::connection::{Connection, Copied, CopyPlan, Target};
 use crate::dump_text::{Counted, DumpText, MysqlReader, table_key};
 use crate::process::Running;
+use crate::restore::number_of;
 use crate::stream::take;
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, DatabaseEngine, Note, NoteLevel};
@@ -53,10 +54,8 @@ pub(super) fn inventory(server: &Server<'_>, database: &str, watch: &dyn Watch) 
         ("routine", "ROUTINES", "ROUTINE_SCHEMA"),
         ("event", "EVENTS", "EVENT_SCHEMA"),
     ] {
-        let n = server
-            .value(&format!("SELECT COUNT(*) FROM information_schema.{table} WHERE {column} = {name}"), watch)?
-            .parse()
-            .unwrap_or(0);
+        let answer = server.value(&format!("SELECT COUNT(*) FROM information_schema.{table} WHERE {column} = {name}"), watch)?;
+        let n = number_of(kind, &answer)?;
         if n > 0 {
             out.objects.insert(kind.to_owned(), n);
         }

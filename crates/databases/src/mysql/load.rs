@@ -5,7 +5,9 @@ use super::dump::inventory;
 use super::server::{Server, ident, literal, start};
 use crate::connection::Connection;
 use crate::dump_text::{MysqlReader, Verdict, words};
-use crate::restore::{Open, RestoreFrom, RestorePlan, Restored, differences, holds_something, must_be_empty};
+use crate::restore::{
+    Open, RestoreFrom, RestorePlan, Restored, differences, holds_something, must_be_empty, number_of, same_objects,
+};
 use crate::stream::{Unhurried, give};
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, DatabaseEngine, DatabaseFacts, Note, NoteLevel};
@@ -28,15 +30,20 @@ fn knows_sandbox((major, minor, patch): (u32, u32, u32)) -> bool {
     }
 }
 
-fn count(server: &Server<'_>, database: &str, watch: &dyn Watch) -> Result<BTreeMap<String, u64>, DatabaseError> {
+fn table_names(server: &Server<'_>, database: &str, watch: &dyn Watch) -> Result<Vec<String>, DatabaseError> {
     let sql = format!(
         "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')",
         literal(database)
     );
+    Ok(server.ask(&sql, watch)?.into_iter().filter_map(|r| r.into_iter().next()).collect())
+}
+
+fn count(server: &Server<'_>, database: &str, watch: &dyn Watch) -> Result<BTreeMap<String, u64>, DatabaseError> {
     let mut out = BTreeMap::new();
-    for table in server.ask(&sql, watch)?.into_iter().filter_map(|r| r.into_iter().next()) {
+    for table in table_names(server, database, watch)? {
         let rows = server.value(&format!("SELECT COUNT(*) FROM {}.{}", ident(database), ident(&table)), watch)?;
-        out.insert(crate::dump_text::table_key(&[table]), rows.parse().unwrap_or(0));
+        let rows = number_of(&table, &rows)?;
+        out.insert(crate::dump_text::table_key(&[table]), rows);
     }
     Ok(out)
 }
@@ -140,11 +147,7 @@ fn fill(
     if let Some(facts) = &plan.facts
         && plan.content != Content::Data
     {
-        let there = inventory(server, name, watch)?.objects;
-        let of = |kind: &String| there.get(kind).copied().unwrap_or(0);
-        if let Some((kind, n)) = facts.objects.iter().find(|(kind, n)| of(kind) != **n) {
-            return Err(DatabaseError::Differs(format!("there are {} of {n} objects of the kind {kind}", of(kind))));
-        }
+        same_objects(&facts.objects, &inventory(server, name, watch)?.objects)?;
     }
     Ok(Restored { tables: found.len() as u64, rows: found.values().sum(), ..Restored::default() })
 }
@@ -192,14 +195,7 @@ fn restore_rows(
     });
     if loaded.is_err() {
         // There is no transaction around it: what came in goes out again.
-        let names = server.ask(
-            &format!(
-                "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = {} AND TABLE_TYPE = 'BASE TABLE'",
-                literal(target)
-            ),
-            &Unhurried(watch),
-        )?;
-        for table in names.into_iter().filter_map(|r| r.into_iter().next()) {
+        for table in table_names(server, target, &Unhurried(watch))? {
             server.ask(
                 &format!("SET FOREIGN_KEY_CHECKS = 0; DELETE FROM {}.{}", ident(target), ident(&table)),
                 &Unhurried(watch),

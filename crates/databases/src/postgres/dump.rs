@@ -3,6 +3,7 @@
 use super::server::{Server, Session, SignIn, field, ident, missing_rights, number};
 use crate::connection::{Connection, Copied, CopyPlan, Target};
 use crate::dump_text::{Counted, DumpText, PostgresReader, table_key};
+use crate::restore::number_of;
 use crate::stream::take;
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, DatabaseEngine, Form, Note, NoteLevel};
@@ -136,9 +137,8 @@ pub(crate) fn dump(c: &Connection, plan: &CopyPlan, out: Target<'_>, watch: &dyn
         let mut counted = Counted { objects: made.clone(), ..Counted::default() };
         if plan.content != Content::Metadata {
             for (sql, key) in &there {
-                counted
-                    .tables
-                    .insert(key.clone(), session.text(&format!("SELECT count(*) FROM ONLY {sql}"))?.parse().unwrap_or(0));
+                let rows = session.text(&format!("SELECT count(*) FROM ONLY {sql}"))?;
+                counted.tables.insert(key.clone(), number_of(key, &rows)?);
             }
         }
         counted

@@ -5,7 +5,7 @@ use super::dump::{objects, properties, tables};
 use super::server::{Server, Session, SignIn, field, ident, literal};
 use crate::connection::Connection;
 use crate::dump_text::{DumpText, PostgresReader, Verdict, words};
-use crate::restore::{RestoreFrom, RestorePlan, Restored, differences, holds_something, must_be_empty};
+use crate::restore::{RestoreFrom, RestorePlan, Restored, differences, holds_something, must_be_empty, number_of, same_objects};
 use crate::stream::{Unhurried, give};
 use crate::{DatabaseError, Watch};
 use backup_model::{Content, Form, Note, NoteLevel};
@@ -37,7 +37,8 @@ fn count(session: &mut Session<'_>) -> Result<BTreeMap<String, u64>, DatabaseErr
     let mut out = BTreeMap::new();
     for (sql, key) in tables(session)? {
         let rows = session.text(&format!("SELECT count(*) FROM ONLY {sql}"))?;
-        out.insert(key, rows.parse().unwrap_or(0));
+        let rows = number_of(&key, &rows)?;
+        out.insert(key, rows);
     }
     Ok(out)
 }
@@ -196,11 +197,7 @@ fn compare(
     if let Some(facts) = &plan.facts
         && plan.content != Content::Data
     {
-        let there = objects(session)?;
-        let of = |kind: &String| there.get(kind).copied().unwrap_or(0);
-        if let Some((kind, n)) = facts.objects.iter().find(|(kind, n)| of(kind) != **n) {
-            return Err(DatabaseError::Differs(format!("there are {} of {n} objects of the kind {kind}", of(kind))));
-        }
+        same_objects(&facts.objects, &objects(session)?)?;
     }
     Ok(found)
 }

@@ -109,14 +109,6 @@ fn full(place: &Place) -> OperationError {
     ))
 }
 
-/// The disk's word stands behind what the client program says of a broken pipe.
-fn unfold(error: DatabaseError) -> OperationError {
-    match error {
-        DatabaseError::Cancelled => OperationError::Engine(EngineError::Cancelled),
-        other => OperationError::Database(other),
-    }
-}
-
 /// Copies one database (or, without a name, roles and users) into an archive.
 pub(super) fn copy_one(
     connection: &Connection,
@@ -158,7 +150,7 @@ pub(super) fn copy_one(
             }
             Err(DatabaseError::Io { source, .. }) if is_full(&source) => return Err(full(place)),
             Err(_) if live.is_cancelled() => return Err(OperationError::Engine(EngineError::Cancelled)),
-            other => other.map_err(unfold)?,
+            other => other?,
         };
         let Some(copied) = copied else { return Ok(None) };
         let notes = std::mem::take(&mut *watch.notes.lock().unwrap_or_else(PoisonError::into_inner));
@@ -197,7 +189,7 @@ impl App {
             host: self.host().to_owned(),
         };
         let (asked, watch) = (Arc::clone(&connection), Hearing(Arc::clone(live)));
-        let names = working(move || asked.databases(&watch).map_err(unfold)).await?;
+        let names = working(move || Ok(asked.databases(&watch)?)).await?;
         if let Some(before) = last.first().map(|r| r.manifest.run) {
             let bytes = last.iter().filter(|r| r.manifest.run == before).map(|r| r.manifest.bytes).sum();
             live.expect(0, bytes);

@@ -175,7 +175,11 @@ impl App {
             return Err(OperationError::NotFound(format!("there is no database {name}; `backupctl database list` shows all")));
         }
         self.editor()?.delete_database(name)?;
-        let _ = std::fs::remove_file(self.need_home()?.root().join("secrets").join(format!("database-{name}")));
+        let kept = self.need_home()?.root().join("secrets").join(format!("database-{name}"));
+        match std::fs::remove_file(&kept) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => tracing::warn!("the password in {} stays: {e}", kept.display()),
+            _ => {}
+        }
         self.edited(&format!("deleted the database {name}"));
         Ok(())
     }

@@ -345,9 +345,5 @@ fn restore(
         let mut from = RestoreFrom { open: &opener, safety: if place.is_some() { Some(&mut safety) } else { None } };
         connection.restore(plan, &mut from, &watch)
     };
-    match done {
-        Ok(restored) => Ok((restored, kept)),
-        Err(DatabaseError::Cancelled) => Err(OperationError::Engine(EngineError::Cancelled)),
-        Err(e) => Err(OperationError::Database(e)),
-    }
+    Ok((done?, kept))
 }
