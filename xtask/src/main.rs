@@ -19,8 +19,12 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("backup-config", &["backup-model"]),
     ("backup-engine", &["backup-model"]),
     ("backup-databases", &["backup-model"]),
+    ("backup-notify", &["backup-model"]),
     ("backup-catalogue", &["backup-model"]),
-    ("backup-operations", &["backup-model", "backup-config", "backup-engine", "backup-databases", "backup-catalogue"]),
+    (
+        "backup-operations",
+        &["backup-model", "backup-config", "backup-engine", "backup-databases", "backup-notify", "backup-catalogue"],
+    ),
     ("backup-server", &["backup-model", "backup-wire", "backup-operations"]),
     ("backup-client", &["backup-wire"]),
     ("backupd", &["backup-model", "backup-config", "backup-operations", "backup-server"]),

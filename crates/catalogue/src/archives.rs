@@ -43,7 +43,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn adopt(&self, manifest: &Manifest, path: &str, now: DateTime<Utc>) -> Result<(), CatalogueError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin().await?;
         insert(&mut transaction, manifest, path, now).await?;
         transaction.commit().await?;
         Ok(())

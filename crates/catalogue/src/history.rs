@@ -125,7 +125,7 @@ impl HistoryFilter {
 
 const IN_TEXT: &str = "text_id IN (SELECT id FROM texts WHERE LOWER(body) LIKE ? ESCAPE '\\')";
 
-fn pattern(text: &str) -> String {
+pub(crate) fn pattern(text: &str) -> String {
     let mut out = "%".to_owned();
     for c in text.to_lowercase().chars() {
         if matches!(c, '%' | '_' | '\\') {

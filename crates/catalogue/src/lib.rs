@@ -4,8 +4,10 @@
 //! them, and `tests/conformance.rs` is the suite that every database must pass. File entries are not
 //! here: they are in the indexes beside the archives.
 
+mod access;
 mod alerts;
 mod archives;
+mod audit;
 mod error;
 mod history;
 mod rows;
@@ -13,6 +15,8 @@ mod runs;
 mod schedules;
 mod stats;
 
+pub use access::{Credential, CredentialKind, User};
+pub use audit::{AuditCheck, audit_hash};
 pub use error::CatalogueError;
 pub use history::{HistoryFilter, HistoryPage, Sort};
 pub use runs::{Finish, Lease, NewRun};
@@ -31,8 +35,12 @@ pub struct Catalogue {
 }
 
 /// The steps from an empty database to the present schema, in order.
-const SQLITE: &[&str] =
-    &[include_str!("sql/0001_sqlite.sql"), include_str!("sql/0002_sqlite.sql"), include_str!("sql/0003_sqlite.sql")];
+const SQLITE: &[&str] = &[
+    include_str!("sql/0001_sqlite.sql"),
+    include_str!("sql/0002_sqlite.sql"),
+    include_str!("sql/0003_sqlite.sql"),
+    include_str!("sql/0004_sqlite.sql"),
+];
 
 impl Catalogue {
     /// Opens or makes the SQLite catalogue at a path.
@@ -127,6 +135,11 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Begins a transaction that will write.
+    async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Any>, CatalogueError> {
+        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+    }
+
     /// Whether what is written here outlives the process.
     #[must_use]
     pub fn is_recorded(&self) -> bool {
@@ -148,7 +161,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("catalogue.db");
         let old = Catalogue::connect(&format!("sqlite://{}?mode=rwc", path.display()), 1, true).await.expect("made");
-        sqlx::raw_sql("DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
+        sqlx::raw_sql("DROP TABLE audit; DROP TABLE credentials; DROP TABLE users; DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
             .execute(&old.pool)
             .await
             .expect("emptied");

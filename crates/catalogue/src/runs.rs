@@ -92,7 +92,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn request(&self, new: &NewRun) -> Result<bool, CatalogueError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin().await?;
         let text = self.text_id(&mut transaction, &new.name, &new.host, None).await?;
         let (archive, path) = match &new.archive {
             Some((id, path)) => (id.map(|i| i.to_string()), Some(path.clone())),
@@ -179,7 +179,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn finish(&self, id: RunId, finish: &Finish) -> Result<(), CatalogueError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin().await?;
         let key = id.to_string();
         let sql = format!("SELECT {RUN} FROM runs WHERE id = $1");
         let row = sqlx::query(AssertSqlSafe(sql)).bind(&key).fetch_optional(&mut *transaction).await?;
@@ -260,7 +260,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn import_runs(&self, runs: &[Run]) -> Result<(), CatalogueError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin().await?;
         for run in runs {
             let text = self.text_id(&mut transaction, &run.name, &run.host, run.error.as_deref()).await?;
             let (c, ms) = (run.counts, run.seconds().map_or(0, |s| (s * 1000.0) as i64));

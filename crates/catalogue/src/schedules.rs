@@ -102,7 +102,7 @@ impl Catalogue {
         if list.is_empty() {
             return Ok(());
         }
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin().await?;
         for (name, trigger, until) in list {
             sqlx::query("INSERT INTO schedules (name, trigger_text, dealt_until) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET trigger_text = $2, dealt_until = $3")
                 .bind(*name)

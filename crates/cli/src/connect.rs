@@ -104,7 +104,7 @@ pub(crate) async fn in_process(home: Home, works: bool) -> Result<Connection, Fa
     let log = start_log(&home);
     let app = App::open(home, Arc::new(SystemClock), Mode::InProcess).await?;
     let lock = if works { Some(app.enter_home().await?) } else { None };
-    let client = Client::InProcess(backup_server::router(app.clone()));
+    let client = Client::InProcess(backup_server::local(backup_server::router(app.clone())));
     Ok(Connection { client, daemon: false, app: Some(app), _lock: lock, _log: log })
 }
 
@@ -112,6 +112,6 @@ pub(crate) async fn in_process(home: Home, works: bool) -> Result<Connection, Fa
 /// rights, writing to no home.
 pub(crate) async fn detached(home: Option<Home>) -> Result<Connection, Failure> {
     let app = App::detached(home, Arc::new(SystemClock)).await?;
-    let client = Client::InProcess(backup_server::router(app.clone()));
+    let client = Client::InProcess(backup_server::local(backup_server::router(app.clone())));
     Ok(Connection { client, daemon: false, app: Some(app), _lock: None, _log: None })
 }

@@ -5,6 +5,7 @@ mod commands;
 mod connect;
 mod failure;
 mod output;
+mod password;
 mod progress;
 
 use args::{Args, Command};

@@ -43,6 +43,12 @@ pub(crate) fn list(table: &Table) -> Result<(), Failure> {
     table.lines().skip(1).try_for_each(|row| line(row.trim()))
 }
 
+/// Says something beside what is printed.
+#[expect(clippy::print_stderr, reason = "what is printed is for programs; this is for people")]
+pub(crate) fn aside(text: &str) {
+    eprintln!("{text}");
+}
+
 /// A time to the minute.
 pub(crate) fn time(at: Option<DateTime<FixedOffset>>) -> String {
     at.map_or_else(|| "-".to_owned(), |t| t.format("%Y-%m-%d %H:%M").to_string())

@@ -1,7 +1,7 @@
 //! Reads `schedules.toml` and says, with the line, what is wrong with it.
 
 use crate::keys::{self, Keys};
-use crate::settings::{DaemonSettings, File, LogFormat, LogSettings};
+use crate::settings::{DaemonSettings, File};
 use backup_model::{
     Compression, Content, CronExpr, DATABASE_COMPRESSION, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Preset, Schedule,
     Trigger, parse_duration, parse_size,
@@ -124,7 +124,7 @@ impl Reader {
         self.parsed(item, parse_duration(self.text_of(item, key)?).map_err(|e| format!("`{key}`: {e}")))
     }
 
-    fn size(&self, item: &Item, key: &str) -> Found<u64> {
+    pub(crate) fn size(&self, item: &Item, key: &str) -> Found<u64> {
         match item.as_integer() {
             Some(n) if n >= 0 => Ok(n as u64),
             _ => self.parsed(item, parse_size(self.text_of(item, key)?).map_err(|e| format!("`{key}`: {e}"))),
@@ -188,63 +188,6 @@ impl Reader {
             }
         }
         Ok(File { daemon, databases, schedules })
-    }
-
-    fn daemon(&self, item: &Item) -> Found<DaemonSettings> {
-        let table = self.table(item, "[daemon]", &keys::DAEMON)?;
-        let mut out = DaemonSettings::default();
-        for (key, item) in table.iter() {
-            match key {
-                "listen" if item.as_str() == Some("") => {}
-                "listen" => {
-                    return self.error(item, "listening on TCP is not in this version; remove `listen` or write listen = \"\"");
-                }
-                "max_runs" => out.max_runs = self.number(item, key, 1, 64)? as usize,
-                "socket" => out.socket = Some(PathBuf::from(self.text_of(item, key)?)),
-                "stop_timeout" => out.stop_timeout = self.span(item, key)?,
-                "restore_roots" => {
-                    out.restore_roots = self.texts(item, key)?.into_iter().map(PathBuf::from).collect();
-                    if out.restore_roots.iter().any(|p| !p.is_absolute()) {
-                        return self.error(item, "`restore_roots` must be absolute paths");
-                    }
-                }
-                "log" => out.log = self.log(item)?,
-                _ => {}
-            }
-        }
-        Ok(out)
-    }
-
-    fn log(&self, item: &Item) -> Found<LogSettings> {
-        let table = self.table(item, "[daemon] log", &keys::LOG)?;
-        let mut out = LogSettings::default();
-        for (key, item) in table.iter() {
-            match key {
-                "level" => {
-                    let level = self.text_of(item, key)?;
-                    if !["error", "warn", "info", "debug", "trace"].contains(&level) {
-                        return self.error(item, format!("{level:?} is no log level; write error, warn, info, debug or trace"));
-                    }
-                    level.clone_into(&mut out.level);
-                }
-                "format" => {
-                    out.format = match self.text_of(item, key)? {
-                        "text" => LogFormat::Text,
-                        "json" => LogFormat::Json,
-                        other => return self.error(item, format!("{other:?} is no log format; write text or json")),
-                    }
-                }
-                "max_size" => {
-                    out.max_size = self.size(item, key)?;
-                    if out.max_size < 10_000 {
-                        return self.error(item, "`max_size` must be at least 10kB");
-                    }
-                }
-                "keep" => out.keep = self.number(item, key, 0, 1000)? as usize,
-                _ => {}
-            }
-        }
-        Ok(out)
     }
 
     fn schedule(&self, table: &dyn TableLike, defaults: Option<&dyn TableLike>, at: Option<usize>) -> Found<Schedule> {
@@ -484,7 +427,7 @@ mod tests {
                 "[[schedule]]\nname = \"a\"\ndatabase = \"x\"\nsource = [\"y\"]\nmanual = true".to_owned(),
                 "either a `source` or a `database`",
             ),
-            ("[daemon]\nlisten = \"127.0.0.1:8620\"".to_owned(), "line 3: listening on TCP is not in this version"),
+            ("[daemon]\nlisten = \"8620\"".to_owned(), "line 3: \"8620\" is no address to listen on"),
             (format!("{schedule}manual = true\nkeep = {{ days = 400 }}"), "line 6: `days` must be a whole number from 1 to 365"),
             (
                 format!("{schedule}manual = true\n{schedule}manual = true"),
@@ -499,6 +442,34 @@ mod tests {
             assert!(got.contains(wanted), "{text}\n  got    {got}\n  wanted {wanted}");
         }
         assert!(parse("", chrono_tz::UTC).expect_err("empty").to_string().contains("version = 1"));
+    }
+
+    #[test]
+    fn nothing_is_served_in_clear_to_other_machines() {
+        let web = |text: &str| parse(&format!("version = 1\n[daemon]\n{text}\n"), chrono_tz::UTC).map(|f| f.daemon.web);
+        assert_eq!(web("").expect("valid").listen, Some(([127, 0, 0, 1], 8620).into()));
+        assert_eq!(web("listen = \"\"").expect("valid").listen, None);
+        assert_eq!(web("listen = \"localhost:1\"").expect("valid").listen, Some(([127, 0, 0, 1], 1).into()));
+        assert!(web("listen = \"[::1]:1\"").is_ok());
+        let tls = "tls = { cert = \"c\", key = \"k\" }";
+        for open in ["0.0.0.0:8620", "192.0.2.1:8620", "[::]:8620"] {
+            let error = web(&format!("listen = \"{open}\"")).expect_err(open);
+            assert!(error.message.contains("add tls = "), "{error}");
+            assert_eq!(error.line, Some(3));
+            assert!(web(&format!("listen = \"{open}\"\n{tls}")).is_ok());
+            assert!(web(&format!("listen = \"{open}\"\ntrusted_proxies = [\"10.0.0.0/8\"]")).is_ok());
+        }
+        for wrong in [
+            "listen = \"8620\"",
+            "listen = \"example.org:1\"",
+            "trusted_proxies = [\"proxy\"]",
+            "allowed_origins = [\"*\"]",
+            "allowed_origins = [\"http://a.example/\"]",
+            "allowed_hosts = [\"http://a.example\"]",
+            "tls = { cert = \"c\" }",
+        ] {
+            assert!(web(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::check::{FileError, parse};
 use crate::settings::File;
-use backup_model::Name;
+use backup_model::{Name, Schedule};
 use chrono_tz::Tz;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -46,6 +46,9 @@ pub enum EditError {
     /// A schedule with this name exists.
     #[error("there is already a schedule {0}; choose another name, or `backupctl delete {0}` first")]
     Exists(String),
+    /// Somebody else has changed the schedule meanwhile.
+    #[error("the schedule {0} was changed meanwhile; look at it again, then repeat what you wanted")]
+    Changed(String),
     /// The file is a mount point.
     #[error("{0} is itself a mount point, which cannot be replaced atomically; mount the folder that holds it instead")]
     MountPoint(String),
@@ -188,12 +191,13 @@ impl Editor {
         })
     }
 
-    /// Sets keys of a schedule, or removes those whose value is `None`.
+    /// Sets keys of a schedule, or removes those whose value is `None`; with a version, only if it is still that one.
     ///
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
-    pub fn set(&self, name: &str, changes: Vec<(&str, Option<Value>)>) -> Result<(), EditError> {
-        self.edit(|document, _| {
+    pub fn set(&self, name: &str, changes: Vec<(&str, Option<Value>)>, version: Option<&str>) -> Result<(), EditError> {
+        self.edit(|document, file| {
+            still(file, name, version)?;
             let index = position(document, name)?;
             let Some(table) = tables(document)?.get_mut(index) else { return Err(EditError::NoSchedule(name.to_owned())) };
             for (key, value) in changes {
@@ -214,12 +218,14 @@ impl Editor {
         })
     }
 
-    /// Removes a schedule. A comment that an empty line parts from it stays.
+    /// Removes a schedule; with a version, only if it is still that one. A comment that an empty line parts from it
+    /// stays.
     ///
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
-    pub fn delete(&self, name: &str) -> Result<(), EditError> {
-        self.edit(|document, _| {
+    pub fn delete(&self, name: &str, version: Option<&str>) -> Result<(), EditError> {
+        self.edit(|document, file| {
+            still(file, name, version)?;
             let index = position(document, name)?;
             let list = tables(document)?;
             let prefix = list.get(index).and_then(|t| t.decor().prefix()).and_then(|p| p.as_str()).unwrap_or("").to_owned();
@@ -257,6 +263,22 @@ impl Editor {
             list.push(table);
             Ok(())
         })
+    }
+}
+
+/// A word that changes whenever something about a schedule does, defaults included.
+#[must_use]
+pub fn version_of(schedule: &Schedule) -> String {
+    use std::hash::{DefaultHasher, Hasher};
+    let mut hasher = DefaultHasher::new();
+    hasher.write(format!("{schedule:?}").as_bytes());
+    format!("{:016x}", hasher.finish())
+}
+
+fn still(file: &File, name: &str, version: Option<&str>) -> Result<(), EditError> {
+    match (version, file.schedule(name)) {
+        (Some(version), Some(schedule)) if version_of(schedule) != version => Err(EditError::Changed(name.to_owned())),
+        _ => Ok(()),
     }
 }
 
@@ -303,22 +325,22 @@ mod tests {
     fn edits_keep_comments_and_order() {
         let (_folder, editor) = editor();
         let read = || fs::read_to_string(&editor.path).expect("the file");
-        editor.set("a", vec![("at", Some("10:30".into())), ("enabled", Some(false.into()))]).expect("set");
+        editor.set("a", vec![("at", Some("10:30".into())), ("enabled", Some(false.into()))], None).expect("set");
         assert_eq!(read(), FILE.replace("09:00", "10:30").replace("# early\n", "# early\nenabled = false\n"));
-        editor.set("a", vec![("at", Some("09:00".into())), ("enabled", None)]).expect("set back");
+        editor.set("a", vec![("at", Some("09:00".into())), ("enabled", None)], None).expect("set back");
         assert_eq!(read(), FILE);
         let c = Name::new("c").expect("a name");
         editor.duplicate("a", &c).expect("duplicate");
         let file = editor.read().expect("valid");
         assert_eq!(file.schedules.len(), 3);
         assert_eq!((file.schedules[2].name.as_str(), file.schedules[2].enabled), ("c", false));
-        editor.delete("c").expect("delete");
+        editor.delete("c", None).expect("delete");
         assert_eq!(read(), FILE);
-        editor.delete("a").expect("delete the first");
+        editor.delete("a", None).expect("delete the first");
         let text = read();
         assert!(text.contains("careful person") && text.contains("A header that stays") && text.contains("# about b"), "{text}");
         assert!(!text.contains("# about a"), "{text}");
-        editor.delete("b").expect("delete the last");
+        editor.delete("b", None).expect("delete the last");
         assert!(read().contains("A header that stays") && read().contains("# the end"), "{}", read());
         editor.add(&c, vec![("source", toml_edit::Value::from_iter(["x"])), ("at", "09:00".into())]).expect("add");
         assert_eq!(editor.read().expect("valid").schedules.len(), 1);
@@ -329,11 +351,11 @@ mod tests {
         let (_folder, editor) = editor();
         let a = Name::new("a").expect("a name");
         assert!(matches!(editor.add(&a, vec![]), Err(EditError::Exists(_))));
-        assert!(matches!(editor.delete("zz"), Err(EditError::NoSchedule(_))));
-        assert!(matches!(editor.set("a", vec![("at", Some("99:00".into()))]), Err(EditError::After(_))));
+        assert!(matches!(editor.delete("zz", None), Err(EditError::NoSchedule(_))));
+        assert!(matches!(editor.set("a", vec![("at", Some("99:00".into()))], None), Err(EditError::After(_))));
         assert_eq!(fs::read_to_string(&editor.path).expect("the file"), FILE);
         fs::write(&editor.path, "version = 1\nnonsense").expect("written");
-        assert!(matches!(editor.delete("a"), Err(EditError::Before { .. })));
+        assert!(matches!(editor.delete("a", None), Err(EditError::Before { .. })));
         assert_eq!(fs::read_to_string(&editor.path).expect("the file"), "version = 1\nnonsense");
     }
 
@@ -344,7 +366,7 @@ mod tests {
         std::os::unix::fs::symlink(&editor.path, &link).expect("a link");
         fs::set_permissions(&editor.path, fs::Permissions::from_mode(0o640)).expect("mode");
         let through = Editor::new(link.clone(), folder.path().join("lock"), chrono_tz::UTC);
-        through.delete("a").expect("delete");
+        through.delete("a", None).expect("delete");
         assert!(fs::symlink_metadata(&link).expect("link").is_symlink());
         assert_eq!(fs::metadata(&editor.path).expect("file").permissions().mode() & 0o777, 0o640);
     }

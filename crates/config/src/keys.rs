@@ -15,10 +15,24 @@ pub(crate) const TOP: Keys = Keys {
 };
 
 pub(crate) const DAEMON: Keys = Keys {
-    known: &["listen", "max_runs", "log", "restore_roots", "socket", "stop_timeout"],
+    known: &[
+        "listen",
+        "tls",
+        "trusted_proxies",
+        "allowed_origins",
+        "allowed_hosts",
+        "allowed_destinations",
+        "max_runs",
+        "log",
+        "restore_roots",
+        "socket",
+        "stop_timeout",
+    ],
     also: &[],
-    later: &["catalogue", "tls", "trusted_proxies", "allowed_origins", "allowed_destinations", "sender"],
+    later: &["catalogue", "sender"],
 };
+
+pub(crate) const TLS: Keys = Keys { known: &["cert", "key"], also: &[], later: &[] };
 
 pub(crate) const LOG: Keys = Keys { known: &["level", "format", "max_size", "keep"], also: &[], later: &[] };
 

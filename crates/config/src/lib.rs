@@ -1,6 +1,7 @@
 //! The home folder and its `schedules.toml`: found, read, checked, edited in place; log files.
 
 mod check;
+mod daemon;
 mod databases;
 mod edit;
 mod home;
@@ -11,8 +12,8 @@ mod policy;
 mod settings;
 
 pub use check::{FileError, parse, parse_daemon};
-pub use edit::{EditError, Editor, NewSchedule, SAMPLE, SettingValue};
+pub use edit::{EditError, Editor, NewSchedule, SAMPLE, SettingValue, version_of};
 pub use home::{Home, HomeError, local_zone};
 pub use oneline::{OneLine, OneLineError};
-pub use settings::{DaemonSettings, File, LogFormat, LogSettings};
+pub use settings::{DaemonSettings, File, LogFormat, LogSettings, TlsFiles, WebSettings};
 pub use toml_edit::{InlineTable, Value};

@@ -92,13 +92,21 @@ pub fn start(path: &Path, settings: &LogSettings, also_stderr: bool) -> io::Resu
             "warn,backup_operations={level},backup_server={level},backup_config={level},backupd={level},backupctl={level}"
         ))
     };
+    // What concerns access has a file of its own beside.
+    let security = path.with_file_name("security.log");
+    let security = RotatingFile::open(&security, settings.max_size, settings.keep)?;
+    let security = tracing_subscriber::fmt::layer()
+        .event_format(Lines { format: settings.format })
+        .with_ansi(false)
+        .with_writer(std::sync::Mutex::new(security))
+        .with_filter(EnvFilter::new("off,security=info"));
     let lines = Lines { format: settings.format };
     let to_file = tracing_subscriber::fmt::layer().event_format(lines).with_ansi(false).with_writer(writer).with_filter(filter());
     let to_stderr = also_stderr.then(|| {
         tracing_subscriber::fmt::layer().event_format(lines).with_ansi(false).with_writer(io::stderr).with_filter(filter())
     });
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(to_file).with(to_stderr).try_init();
+    let _ = tracing_subscriber::registry().with(to_file).with(to_stderr).with(security).try_init();
     Ok(guard)
 }
 

@@ -1,6 +1,8 @@
 //! What `schedules.toml` says, complete and checked.
 
 use backup_model::{DatabaseSettings, Name, Schedule};
+use ipnet::IpNet;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -49,8 +51,48 @@ pub struct DaemonSettings {
     pub stop_timeout: Duration,
     /// Restores that the daemon itself does may only write beneath these folders.
     pub restore_roots: Vec<PathBuf>,
+    /// The page and the API over TCP.
+    pub web: WebSettings,
+    /// Copies asked for by the route of S0 may only be written beneath these folders.
+    pub allowed_destinations: Vec<PathBuf>,
     /// Log files.
     pub log: LogSettings,
+}
+
+/// Where the page and the API are served, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebSettings {
+    /// The address; none serves them on the Unix socket only.
+    pub listen: Option<SocketAddr>,
+    /// Certificate and key, for TLS.
+    pub tls: Option<TlsFiles>,
+    /// Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Origins of pages served elsewhere that may call the API, such as `http://localhost:3000`.
+    pub allowed_origins: Vec<String>,
+    /// Names by which browsers may call this server, beside addresses, `localhost` and the machine's own name.
+    pub allowed_hosts: Vec<String>,
+}
+
+/// PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, with those of its authorities behind it.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+impl Default for WebSettings {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 8620))),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+        }
+    }
 }
 
 impl Default for DaemonSettings {
@@ -60,6 +102,8 @@ impl Default for DaemonSettings {
             socket: None,
             stop_timeout: Duration::from_secs(60),
             restore_roots: Vec::new(),
+            web: WebSettings::default(),
+            allowed_destinations: Vec::new(),
             log: LogSettings::default(),
         }
     }

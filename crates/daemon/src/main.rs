@@ -103,9 +103,11 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
     let uid = nix::unistd::geteuid().as_raw();
     let (stop_serving, served_long_enough) = tokio::sync::oneshot::channel::<()>();
     let api = backup_server::router(app.clone());
-    let server = tokio::spawn(backup_server::serve_socket(listener, api, uid, async move {
+    let server = tokio::spawn(backup_server::serve_socket(listener, api.clone(), uid, async move {
         let _ = served_long_enough.await;
     }));
+    let (end_tcp, tcp_ends) = tokio::sync::watch::channel(false);
+    let tcp = tokio::spawn(backup_server::serve_tcp(app.clone(), api, tcp_ends));
     let clock = tokio::spawn({
         let app = app.clone();
         async move { app.run_clock().await }
@@ -133,7 +135,8 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
     app.drain().await;
     let _ = stop_serving.send(());
     // Whoever still listens to a run gets its last event; nobody is waited for for ever.
-    let _ = tokio::time::timeout(Duration::from_secs(3), server).await;
+    let _ = end_tcp.send(true);
+    let _ = tokio::time::timeout(Duration::from_secs(4), async { tokio::join!(server, tcp) }).await;
     for task in [clock, queue, signals] {
         task.abort();
     }

@@ -2,11 +2,13 @@
 //!
 //! Everything here is pure: no input or output, no clock. Times come in as arguments.
 
+mod access;
 mod archive;
 mod cron_expr;
 mod database;
 mod measure;
 mod name;
+mod notifier;
 mod path;
 mod policy;
 mod retention;
@@ -14,6 +16,7 @@ mod run;
 mod schedule;
 mod trigger;
 
+pub use access::{AuditEntry, Role, Scope};
 pub use archive::{
     ArchiveFile, ArchiveId, ArchiveRecord, Changed, Compression, Encryption, IndexFile, Kind, MANIFEST_VERSION, Manifest, Note,
     NoteLevel,
@@ -25,6 +28,9 @@ pub use database::{
 };
 pub use measure::{MeasureError, format_duration, format_size, parse_duration, parse_size};
 pub use name::{Name, NameError};
+pub use notifier::{
+    Condition, EmailSettings, Language, NotifierSettings, SmtpServer, SmtpTls, Way, WebhookForm, WebhookSettings, WebhookUrl,
+};
 pub use path::{BytesPath, display_bytes, entry_path_of, is_beneath, nearest_common_sources, unique_prefix_ok};
 pub use policy::{Encrypt, Hooks, IoNice, Priority, RateLimit, Scrub, SecretSource, rhythm};
 pub use retention::{Candidate, Decision, Keep, Reason, plan as plan_retention};

@@ -71,6 +71,8 @@ macro_rules! words {
     };
 }
 
+pub(crate) use words;
+
 words! {
     /// What a run does.
     Operation, "operation (backup, restore, verify, prune, drill, scrub, consolidate, rebuild)" {
@@ -125,11 +127,35 @@ words! {
 
 words! {
     /// What an alert is about.
-    AlertKind, "kind of alert (damaged, drill_failed)" {
+    AlertKind, "kind of alert" {
+        /// A run failed.
+        Failure = "failure",
+        /// A run completed with warnings.
+        Warning = "warning",
+        /// A run completed.
+        Success = "success",
+        /// A run completed after the one before it failed.
+        Recovery = "recovery",
+        /// A planned run did not happen and is not made up for.
+        Missed = "missed",
+        /// A schedule has had no good backup for longer than it should.
+        Stale = "stale",
+        /// A disk fills up.
+        Disk = "disk",
         /// An archive is damaged or missing.
         Damaged = "damaged",
         /// A version could not be restored for a trial, or came out otherwise than it went in.
         DrillFailed = "drill_failed",
+        /// Nothing: somebody tries a notifier.
+        Test = "test",
+    }
+}
+
+impl AlertKind {
+    /// Whether it says that something is well.
+    #[must_use]
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Success | Self::Recovery | Self::Test)
     }
 }
 

@@ -31,6 +31,13 @@ struct Config {
     stamp: Option<(u64, u64, i64, i64)>,
 }
 
+/// How the page and the API are served over TCP.
+#[derive(Debug, Default)]
+struct Web {
+    url: Option<String>,
+    error: Option<String>,
+}
+
 struct Inner {
     home: Option<Home>,
     editor: Option<Editor>,
@@ -47,6 +54,7 @@ struct Inner {
     stop_now: AtomicBool,
     reload_wish: Notify,
     given: RwLock<GivenKeys>,
+    web: RwLock<Web>,
     started: chrono::DateTime<chrono::Utc>,
 }
 
@@ -116,6 +124,7 @@ impl App {
             stop_now: AtomicBool::new(false),
             reload_wish: Notify::new(),
             given: RwLock::default(),
+            web: RwLock::default(),
             started,
         }))
     }
@@ -203,6 +212,38 @@ impl App {
         self.0.config.read().unwrap_or_else(PoisonError::into_inner).error.clone()
     }
 
+    fn read_web(&self) -> std::sync::RwLockReadGuard<'_, Web> {
+        self.0.web.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the page and the API are served over TCP.
+    #[must_use]
+    pub fn web(&self) -> Option<String> {
+        self.read_web().url.clone()
+    }
+
+    /// Why they are not served as they shall be, if so.
+    #[must_use]
+    pub fn web_error(&self) -> Option<String> {
+        self.read_web().error.clone()
+    }
+
+    /// Says where the page and the API are served over TCP.
+    pub fn set_web(&self, url: Option<String>) {
+        self.0.web.write().unwrap_or_else(PoisonError::into_inner).url = url;
+    }
+
+    /// Says why the page and the API are not served as they shall be, or that they are.
+    pub fn set_web_error(&self, error: Option<String>) {
+        let mut kept = self.0.web.write().unwrap_or_else(PoisonError::into_inner);
+        if kept.error != error {
+            if let Some(error) = &error {
+                tracing::error!("{error}");
+            }
+            kept.error = error;
+        }
+    }
+
     /// The valid file, or why there is none: for work that must not go by an old state.
     pub(crate) fn valid_file(&self) -> Result<Arc<File>, OperationError> {
         match self.config_error() {
@@ -233,6 +274,7 @@ impl App {
         let Some(editor) = &self.0.editor else { return };
         let read = editor.read();
         let mut config = self.0.config.write().unwrap_or_else(PoisonError::into_inner);
+        let first = config.stamp.is_none();
         config.stamp = stamp;
         match read {
             Ok(file) => {
@@ -245,6 +287,12 @@ impl App {
                 let error = e.to_string();
                 if config.error.as_ref() != Some(&error) {
                     tracing::error!("{error}; the last valid state stays in force");
+                }
+                // Before there was a valid one nothing is served that may not have been meant to be.
+                if first {
+                    let mut file = File::default();
+                    file.daemon.web.listen = None;
+                    config.file = Arc::new(file);
                 }
                 config.error = Some(error);
             }

@@ -130,11 +130,11 @@ impl App {
         Ok(())
     }
 
-    /// Changes settings of a schedule; `null` removes a key.
+    /// Changes settings of a schedule; `null` removes a key. With a version, only if it is still that one.
     ///
     /// # Errors
-    /// There is no such schedule, or a value is wrong. The file is then unchanged.
-    pub fn edit_schedule(&self, name: &str, settings: &Settings) -> Result<(), OperationError> {
+    /// There is no such schedule, it was changed meanwhile, or a value is wrong. The file is then unchanged.
+    pub fn edit_schedule(&self, name: &str, settings: &Settings, version: Option<&str>) -> Result<(), OperationError> {
         let mut changes = Vec::new();
         for (key, json) in settings {
             if !ORDER.contains(&key.as_str()) {
@@ -153,17 +153,17 @@ impl App {
                 }
             }
         }
-        self.editor()?.set(name, changes)?;
+        self.editor()?.set(name, changes, version)?;
         self.edited(&format!("edited the schedule {name}"));
         Ok(())
     }
 
-    /// Removes a schedule; its archives stay.
+    /// Removes a schedule; its archives stay. With a version, only if it is still that one.
     ///
     /// # Errors
-    /// There is no such schedule.
-    pub fn delete_schedule(&self, name: &str) -> Result<(), OperationError> {
-        self.editor()?.delete(name)?;
+    /// There is no such schedule, or it was changed meanwhile.
+    pub fn delete_schedule(&self, name: &str, version: Option<&str>) -> Result<(), OperationError> {
+        self.editor()?.delete(name, version)?;
         self.edited(&format!("deleted the schedule {name}"));
         Ok(())
     }

@@ -18,6 +18,9 @@ pub enum OperationError {
     /// It cannot be done as things stand.
     #[error("{0}")]
     Conflict(String),
+    /// Somebody else has changed it meanwhile.
+    #[error("{0}")]
+    Changed(String),
     /// It is not allowed.
     #[error("{0}")]
     Forbidden(String),
@@ -46,6 +49,7 @@ impl OperationError {
             Self::NotFound(_) => "not_found",
             Self::Invalid(_) => "invalid",
             Self::Conflict(_) => "conflict",
+            Self::Changed(_) => "changed",
             Self::Forbidden(_) => "forbidden",
             Self::NeedsDaemon(_) => "needs_daemon",
             Self::Engine(EngineError::Damaged { .. }) => "damaged",
@@ -94,6 +98,7 @@ impl From<EditError> for OperationError {
         match error {
             EditError::NoSchedule(_) | EditError::NoDatabase(_) => Self::NotFound(error.to_string()),
             EditError::Exists(_) | EditError::DatabaseExists(_) => Self::Conflict(error.to_string()),
+            EditError::Changed(_) => Self::Changed(error.to_string()),
             EditError::Before { .. } | EditError::After(_) => Self::Invalid(error.to_string()),
             EditError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 Self::NotFound(error.to_string())

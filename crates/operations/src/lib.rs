@@ -1,6 +1,7 @@
 //! What can be done: run, restore, verify, prune, reconcile. The only room that knows the schedules
 //! file, the engine and the catalogue together. Nothing here knows HTTP.
 
+mod access;
 mod app;
 mod backup;
 mod checks;
@@ -23,6 +24,7 @@ mod status;
 mod upkeep;
 mod work;
 
+pub use access::{Caller, MIN_PASSWORD, NewSecret, Refused};
 pub use app::{App, Mode};
 pub use checks::{DrillWish, ScrubWish};
 pub use clock::{Clock, ManualClock, SystemClock};
@@ -39,7 +41,7 @@ pub use status::{ConfigStatus, NextRun, Status};
 pub use upkeep::Found;
 
 pub use backup_catalogue as catalogue;
-pub use backup_config::Home;
+pub use backup_config::{self as config, Home};
 pub use backup_engine::archive::{Entry, EntryKind};
 pub use backup_engine::{
     Access, Change, EngineError, FoundVersion, KeyFiles, Keys, Listed, Needle, Recipients, Selection, Silent, as_tar, cat,

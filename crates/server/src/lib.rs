@@ -1,10 +1,13 @@
 //! The HTTP API: turns requests into operations and errors into problems; nothing else.
 
 mod api;
+mod auth;
 mod extract;
 mod problem;
 mod socket;
+mod tcp;
 
 pub use api::{openapi, router};
 pub use backup_operations as operations;
-pub use socket::{Peer, serve_socket};
+pub use socket::{Peer, local, serve_socket};
+pub use tcp::serve_tcp;

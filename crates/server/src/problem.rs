@@ -22,6 +22,13 @@ impl ApiError {
         })
     }
 
+    /// Tells somebody who failed too often to wait.
+    pub(crate) fn wait(time: std::time::Duration) -> Waiting {
+        let seconds = time.as_secs_f64().ceil() as u64;
+        let detail = format!("too many failures from this address or for this account; try again in {seconds} s");
+        Waiting(Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail), seconds)
+    }
+
     pub(crate) fn invalid(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
     }
@@ -33,6 +40,7 @@ impl From<OperationError> for ApiError {
             OperationError::NotFound(_) => StatusCode::NOT_FOUND,
             OperationError::Invalid(_) => StatusCode::BAD_REQUEST,
             OperationError::Conflict(_) => StatusCode::CONFLICT,
+            OperationError::Changed(_) => StatusCode::PRECONDITION_FAILED,
             OperationError::Forbidden(_) => StatusCode::FORBIDDEN,
             OperationError::NeedsDaemon(_) => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -41,6 +49,15 @@ impl From<OperationError> for ApiError {
             tracing::error!("a request failed: {error}");
         }
         Self::new(status, error.code(), error.to_string())
+    }
+}
+
+/// An error that says when to come back.
+pub(crate) struct Waiting(ApiError, u64);
+
+impl IntoResponse for Waiting {
+    fn into_response(self) -> Response {
+        ([(header::RETRY_AFTER, self.1.to_string())], self.0).into_response()
     }
 }
 

@@ -1,13 +1,15 @@
 //! The Unix socket: who may speak on it, and serving it.
 
 use crate::problem::ApiError;
-use axum::Router;
 use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::serve::IncomingStream;
+use axum::{Extension, Router};
+use backup_model::Scope;
+use backup_operations::Caller;
 use std::future::Future;
 use std::io;
 use tokio::net::UnixListener;
@@ -28,10 +30,24 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
     }
 }
 
-async fn only(allowed: u32, request: Request, next: Next) -> Response {
+/// A caller on this machine, who may do everything: the file permissions have let them through.
+fn caller(uid: u32, origin: &str) -> Caller {
+    Caller { actor: format!("uid:{uid}"), origin: origin.to_owned(), scope: Scope::Admin, session: None }
+}
+
+/// The API for calls in this process.
+pub fn local(api: Router) -> Router {
+    let caller = caller(nix::unistd::geteuid().as_raw(), "local");
+    api.layer(Extension(caller))
+}
+
+async fn only(allowed: u32, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<Peer>>().and_then(|c| c.0.uid);
     match peer {
-        Some(uid) if uid == 0 || uid == allowed => next.run(request).await,
+        Some(uid) if uid == 0 || uid == allowed => {
+            request.extensions_mut().insert(caller(uid, "socket"));
+            next.run(request).await
+        }
         other => {
             let who = other.map_or_else(|| "an unknown user".to_owned(), |u| format!("uid {u}"));
             tracing::warn!("refused {who} on the socket");

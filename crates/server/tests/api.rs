@@ -26,7 +26,7 @@ async fn api(mode: Mode, file: &str) -> Api {
         let queue = app.clone();
         tokio::spawn(async move { queue.run_queue().await });
     }
-    Api { router: backup_server::router(app), folder }
+    Api { router: backup_server::local(backup_server::router(app)), folder }
 }
 
 fn backup_operations_home(path: &std::path::Path) -> backup_operations::Home {
@@ -36,7 +36,8 @@ fn backup_operations_home(path: &std::path::Path) -> backup_operations::Home {
 impl Api {
     async fn call(&self, method: &str, path: &str, body: Option<Value>) -> (StatusCode, String, Value) {
         let body = body.map_or_else(Body::empty, |b| Body::from(b.to_string()));
-        let request = Request::builder().method(method).uri(path).body(body).expect("a request");
+        let request =
+            Request::builder().method(method).uri(path).header("content-type", "application/json").body(body).expect("a request");
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let status = response.status();
         let kind = response.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();

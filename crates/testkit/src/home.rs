@@ -51,7 +51,8 @@ impl TestHome {
     pub fn new(backupctl: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let home = Self { folder, backupctl: PathBuf::from(backupctl), envs: vec![("TZ".into(), "Europe/Paris".into())] };
-        home.write("schedules.toml", "version = 1\n");
+        // Many homes work at a time: none takes the port.
+        home.write("schedules.toml", "version = 1\n[daemon]\nlisten = \"\"\n");
         home
     }
 

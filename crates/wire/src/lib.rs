@@ -1,6 +1,7 @@
 //! What the HTTP API sends and takes, with its OpenAPI descriptions. Made from the words of
 //! `backup-model`; used by server and client only.
 
+mod access;
 mod archives;
 mod checks;
 mod databases;
@@ -10,6 +11,10 @@ mod runs;
 mod schedules;
 mod system;
 
+pub use access::{
+    AuditCheckView, AuditView, ChangePassword, NewToken, NewUser, NewUserPassword, SecretView, SessionView, SetUp, SignIn,
+    TokenView, UserView,
+};
 pub use archives::{ArchiveView, ChangeView, DatabaseFactsView, EntryView, VerifiedView};
 pub use checks::{
     AlertView, DrillRequest, DrillView, FindView, FoundView, ProvenView, RebuildRequest, ScrubRequest, UnreadView, VersionView,

@@ -13,6 +13,9 @@ pub struct ScheduleView {
     pub index: usize,
     /// Its name.
     pub name: String,
+    /// Changes whenever something about it does: the `ETag`.
+    #[serde(default)]
+    pub version: String,
     /// Free text for people.
     pub title: Option<String>,
     /// Whether the clock starts it.
@@ -134,6 +137,7 @@ impl ScheduleView {
         Self {
             index,
             name: s.name.to_string(),
+            version: String::new(),
             title: s.title.clone(),
             enabled: s.enabled,
             source,

@@ -26,6 +26,12 @@ pub struct StatusView {
     pub schedules: usize,
     /// What is wrong with `schedules.toml` as it stands; the last valid state is in force.
     pub config_error: Option<String>,
+    /// Where the page and the API are served over TCP.
+    pub web: Option<String>,
+    /// Why they are not served as they shall be.
+    pub web_error: Option<String>,
+    /// Whether there is no admin yet.
+    pub setup_needed: bool,
     /// Runs that wait or are at work.
     pub runs: Vec<RunView>,
     /// The schedule that runs next.

@@ -246,6 +246,13 @@ pub(super) async fn status(c: &Context) -> Result<u8, Failure> {
     if let Some(error) = &s.config_error {
         line(format!("          Error in the file: {}; the last valid state is in force", safe(error)))?;
     }
+    if let Some(url) = &s.web {
+        let hint = if s.setup_needed { ", closed until `backupctl user add NAME --role admin`" } else { "" };
+        line(format!("page      {url}{hint}"))?;
+    }
+    if let Some(error) = &s.web_error {
+        line(format!("          Error: {}", safe(error)))?;
+    }
     if let Some(name) = &s.next_schedule {
         line(format!("next      {name} at {}{}", time(s.next), if connection.daemon { "" } else { ", once the daemon runs" }))?;
     }

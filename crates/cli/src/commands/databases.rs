@@ -5,11 +5,11 @@ use crate::args::{DatabaseCommand, PlaceArgs, RestoreArgs};
 use crate::connect;
 use crate::failure::Failure;
 use crate::output::{self, line, safe, table};
+use crate::password;
 use crate::progress::{code, tell, wait};
 use backup_client::{Method, encode};
 use backup_model::{DatabaseEngine, DatabaseUrl, Databases};
 use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, RunEvent, RunView, TestStep};
-use std::io::{IsTerminal, Read};
 use std::path::Path;
 
 pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8, Failure> {
@@ -19,7 +19,7 @@ pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8
                 Some(url) => url,
                 None => url_of(*place)?,
             };
-            let password = if password_stdin { Some(from_stdin()?) } else { None };
+            let password = if password_stdin { Some(password::from_stdin()?) } else { None };
             let password_file = password_file.as_deref().map(absolute).transpose()?;
             let new = NewDatabase { name, url, password, password_file, password_env };
             let made: DatabaseView = c.connect().await?.client.post("/api/v1/databases", &new).await?;
@@ -97,22 +97,6 @@ fn url_of(place: PlaceArgs) -> Result<String, Failure> {
         file: None,
     };
     Ok(url.to_string())
-}
-
-fn from_stdin() -> Result<String, Failure> {
-    if std::io::stdin().is_terminal() {
-        return Err(Failure::new(
-            2,
-            "--password-stdin reads the password from a pipe, for example: pass show shop | backupctl …",
-        ));
-    }
-    let mut text = String::new();
-    std::io::stdin().take(64 << 10).read_to_string(&mut text)?;
-    let password = text.lines().next().unwrap_or_default().to_owned();
-    if password.is_empty() {
-        return Err(Failure::new(2, "the password on standard input is empty"));
-    }
-    Ok(password)
 }
 
 fn absolute(path: &Path) -> Result<String, Failure> {

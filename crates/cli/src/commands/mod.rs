@@ -1,5 +1,6 @@
 //! The commands, by what they are about.
 
+mod access;
 mod archives;
 mod checks;
 mod daemon;
@@ -74,6 +75,9 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
             None => restore::restore(&c, *what).await,
         },
         Command::Database { command } => databases::database(&c, command).await,
+        Command::User { command } => access::user(&c, command).await,
+        Command::Token { command } => access::token(&c, command).await,
+        Command::Audit { command } => access::audit(&c, command).await,
         Command::Backups { name } => archives::backups(&c, name.as_deref()).await,
         Command::Browse { archive, path } => archives::browse(&c, &archive, path.as_deref()).await,
         Command::Diff { a, b } => archives::diff(&c, &a, &b).await,

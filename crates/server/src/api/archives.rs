@@ -1,12 +1,13 @@
 //! Archives: lists, contents, comparisons, verification, restores, retention.
 
-use crate::extract::{Body, Params};
+use crate::auth::{AuditNote, by_name};
+use crate::extract::{Body, Paging, Params};
 use crate::problem::{ApiError, ApiResult};
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use backup_model::Cause;
-use backup_operations::{App, Entry, Listed, OperationError, PrunePlan, RestoreWish};
+use backup_operations::{App, Caller, Entry, Listed, OperationError, PrunePlan, RestoreWish};
 use backup_wire::{
     ArchiveView, ChangeView, EntryView, Page, Problem, PruneRequest, PruneView, PrunedView, RestoreRequest, RunView,
     VerifyRequest, bytes_of, text_and_b64,
@@ -29,9 +30,10 @@ pub(super) struct ListParams {
 /// Archives, newest first.
 #[utoipa::path(get, path = "/api/v1/archives", params(ListParams), responses((status = 200, body = Page<ArchiveView>)))]
 pub(super) async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> ApiResult<Json<Page<ArchiveView>>> {
-    let offset = params.offset.unwrap_or(0);
+    let paging = Paging { offset: params.offset, limit: params.limit };
+    let (offset, limit) = (paging.offset()?, paging.limit(i64::MAX as u64, i64::MAX as u64)?);
     let name = params.schedule.as_deref();
-    let records = app.catalogue().archives(name, params.limit, offset).await.map_err(OperationError::from)?;
+    let records = app.catalogue().archives(name, Some(limit), offset).await.map_err(OperationError::from)?;
     let (total, _) = app.catalogue().archive_totals(name).await.map_err(OperationError::from)?;
     if total == 0
         && let Some(name) = name
@@ -120,11 +122,16 @@ fn entry_path(text: &str, b64: Option<&str>) -> ApiResult<Vec<u8>> {
 
 /// What lies in a folder of an archive, from its index.
 #[utoipa::path(get, path = "/api/v1/entries", params(EntryParams), responses((status = 200, body = Page<EntryView>), (status = 404, body = Problem)))]
-pub(super) async fn entries(State(app): State<App>, Params(params): Params<EntryParams>) -> ApiResult<Json<Page<EntryView>>> {
+pub(super) async fn entries(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Params(params): Params<EntryParams>,
+) -> ApiResult<Json<Page<EntryView>>> {
+    by_name(&caller, &params.archive)?;
     let (archive, access) = app.resolve_open(&params.archive).await?;
     let path = entry_path(&params.path, params.path_b64.as_deref())?;
-    let offset = params.offset.unwrap_or(0);
-    let limit = params.limit.unwrap_or(1000).min(100_000);
+    let paging = Paging { offset: params.offset, limit: params.limit };
+    let (offset, limit) = (paging.offset()?, paging.limit(1000, 100_000)?);
     let (list, total) =
         blocking(move || backup_operations::list_folder(&archive, &path, offset as usize, limit as usize, &access)).await?;
     Ok(Json(Page::new(list.iter().map(entry_view).collect(), total as u64, offset)))
@@ -146,10 +153,16 @@ pub(super) struct DiffParams {
 
 /// What changed between two archives, by their indexes.
 #[utoipa::path(get, path = "/api/v1/diff", params(DiffParams), responses((status = 200, body = Page<ChangeView>), (status = 404, body = Problem)))]
-pub(super) async fn compare(State(app): State<App>, Params(params): Params<DiffParams>) -> ApiResult<Json<Page<ChangeView>>> {
+pub(super) async fn compare(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Params(params): Params<DiffParams>,
+) -> ApiResult<Json<Page<ChangeView>>> {
+    by_name(&caller, &params.a)?;
+    by_name(&caller, &params.b)?;
     let ((a, access), (b, _)) = (app.resolve_open(&params.a).await?, app.resolve_open(&params.b).await?);
-    let offset = params.offset.unwrap_or(0);
-    let limit = params.limit.unwrap_or(10_000).min(1_000_000);
+    let paging = Paging { offset: params.offset, limit: params.limit };
+    let (offset, limit) = (paging.offset()?, paging.limit(10_000, 1_000_000)?);
     let (items, total) = blocking(move || {
         let mut items = Vec::new();
         let mut total = 0u64;
@@ -178,8 +191,10 @@ pub(super) async fn compare(State(app): State<App>, Params(params): Params<DiffP
 #[utoipa::path(post, path = "/api/v1/verifications", request_body = VerifyRequest, responses((status = 202, body = Page<RunView>), (status = 404, body = Problem)))]
 pub(super) async fn verify(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Body(wish): Body<VerifyRequest>,
 ) -> ApiResult<(StatusCode, Json<Page<RunView>>)> {
+    by_name(&caller, wish.archive.as_deref().unwrap_or_default())?;
     let runs = app.request_verify(wish.archive.as_deref(), wish.all, wish.deep).await?;
     let items: Vec<RunView> = runs.iter().map(|r| RunView::new(r, &app.zone())).collect();
     let total = items.len() as u64;
@@ -188,7 +203,13 @@ pub(super) async fn verify(
 
 /// Restores an archive, whole or in part. The daemon writes only beneath `[daemon] restore_roots`.
 #[utoipa::path(post, path = "/api/v1/restores", request_body = RestoreRequest, responses((status = 202, body = RunView), (status = 403, body = Problem), (status = 404, body = Problem)))]
-pub(super) async fn restore(State(app): State<App>, Body(wish): Body<RestoreRequest>) -> ApiResult<(StatusCode, Json<RunView>)> {
+pub(super) async fn restore(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(wish): Body<RestoreRequest>,
+) -> ApiResult<(StatusCode, Extension<AuditNote>, Json<RunView>)> {
+    let note = AuditNote(format!("{} to {}", wish.archive, wish.target));
+    by_name(&caller, &wish.archive)?;
     let mut paths = Vec::new();
     for path in &wish.paths {
         paths.push(entry_path(path, None)?);
@@ -213,7 +234,7 @@ pub(super) async fn restore(State(app): State<App>, Body(wish): Body<RestoreRequ
         all_to: wish.all_to,
     };
     let run = app.request_restore(&wish.archive, request).await?;
-    Ok((StatusCode::ACCEPTED, Json(RunView::new(&run, &app.zone()))))
+    Ok((StatusCode::ACCEPTED, Extension(note), Json(RunView::new(&run, &app.zone()))))
 }
 
 fn prune_view(plan: PrunePlan, dry_run: bool) -> PruneView {

@@ -1,12 +1,13 @@
 //! Proofs, upkeep, search, alerts.
 
-use crate::extract::{Body, Params};
+use crate::auth::by_name;
+use crate::extract::{Body, Paging, Params};
 use crate::problem::ApiResult;
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use backup_model::Cause;
-use backup_operations::{App, Found, OperationError, ScrubWish};
+use backup_operations::{App, Caller, Found, OperationError, ScrubWish};
 use backup_wire::{
     AlertView, DrillRequest, FindView, FoundView, Page, Problem, RebuildRequest, RunView, ScrubRequest, UnreadView, VersionView,
     text_and_b64,
@@ -19,7 +20,12 @@ fn accepted(app: &App, run: &backup_model::Run) -> (StatusCode, Json<RunView>) {
 
 /// Restores a version into a scratch folder and compares every entry with the index: a trial.
 #[utoipa::path(post, path = "/api/v1/drills", request_body = DrillRequest, responses((status = 202, body = RunView), (status = 404, body = Problem)))]
-pub(super) async fn drill(State(app): State<App>, Body(wish): Body<DrillRequest>) -> ApiResult<(StatusCode, Json<RunView>)> {
+pub(super) async fn drill(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    Body(wish): Body<DrillRequest>,
+) -> ApiResult<(StatusCode, Json<RunView>)> {
+    by_name(&caller, &wish.archive)?;
     let run = app.request_drill(&wish.archive, wish.percent.unwrap_or(100.0), Cause::Manual).await?;
     Ok(accepted(&app, &run))
 }
@@ -105,21 +111,10 @@ fn found_views(found: &Found) -> impl Iterator<Item = FoundView> + '_ {
     })
 }
 
-/// Which alerts.
-#[derive(Deserialize, utoipa::IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct AlertParams {
-    /// Rows to pass over.
-    offset: Option<u64>,
-    /// Rows to answer, at most 1000; 50 by default.
-    limit: Option<u64>,
-}
-
 /// What somebody should hear of, newest first.
-#[utoipa::path(get, path = "/api/v1/alerts", params(AlertParams), responses((status = 200, body = Page<AlertView>)))]
-pub(super) async fn alerts(State(app): State<App>, Params(params): Params<AlertParams>) -> ApiResult<Json<Page<AlertView>>> {
-    let offset = params.offset.unwrap_or(0);
-    let limit = params.limit.unwrap_or(50).min(1000);
+#[utoipa::path(get, path = "/api/v1/alerts", params(Paging), responses((status = 200, body = Page<AlertView>)))]
+pub(super) async fn alerts(State(app): State<App>, Params(paging): Params<Paging>) -> ApiResult<Json<Page<AlertView>>> {
+    let (offset, limit) = (paging.offset()?, paging.limit(50, 1000)?);
     let (alerts, total) = app.catalogue().alerts(limit, offset).await.map_err(OperationError::from)?;
     let items = alerts
         .into_iter()

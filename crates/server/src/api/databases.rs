@@ -1,11 +1,12 @@
 //! Databases: the file's entries, their tests, restores into them.
 
-use crate::extract::Body;
+use crate::auth::{AuditNote, by_name};
+use crate::extract::{Body, Paging, Params};
 use crate::problem::{ApiError, ApiResult};
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use backup_operations::{App, DatabaseWish, NewPassword};
+use axum::{Extension, Json};
+use backup_operations::{App, Caller, DatabaseWish, NewPassword};
 use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, Problem, RunView, TestStep};
 use std::path::PathBuf;
 
@@ -20,12 +21,11 @@ fn view(app: &App, name: &str) -> ApiResult<DatabaseView> {
 }
 
 /// All databases of the file.
-#[utoipa::path(get, path = "/api/v1/databases", responses((status = 200, body = Page<DatabaseView>)))]
-pub(super) async fn list(State(app): State<App>) -> ApiResult<Json<Page<DatabaseView>>> {
+#[utoipa::path(get, path = "/api/v1/databases", params(Paging), responses((status = 200, body = Page<DatabaseView>)))]
+pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>) -> ApiResult<Json<Page<DatabaseView>>> {
     let names: Vec<String> = app.file().databases.iter().map(|d| d.name.to_string()).collect();
     let items = names.iter().map(|name| view(&app, name)).collect::<ApiResult<Vec<_>>>()?;
-    let total = items.len() as u64;
-    Ok(Json(Page::new(items, total, 0)))
+    Ok(Json(paging.page_of(items)?))
 }
 
 /// Adds a database to the file.
@@ -62,8 +62,13 @@ pub(super) async fn test(State(app): State<App>, Path(name): Path<String>) -> Ap
 #[utoipa::path(post, path = "/api/v1/database-restores", request_body = DatabaseRestoreRequest, responses((status = 202, body = RunView), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn restore(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Body(wish): Body<DatabaseRestoreRequest>,
-) -> ApiResult<(StatusCode, Json<RunView>)> {
+) -> ApiResult<(StatusCode, Extension<AuditNote>, Json<RunView>)> {
+    for word in [&wish.archive, &wish.into, wish.password_file.as_ref().unwrap_or(&String::new())] {
+        by_name(&caller, word)?;
+    }
+    let note = AuditNote(format!("{} into {}", wish.archive, wish.into));
     let request = DatabaseWish {
         archive: PathBuf::new(),
         into: wish.into,
@@ -77,5 +82,5 @@ pub(super) async fn restore(
         keep_old: wish.keep_old,
     };
     let run = app.request_database_restore(&wish.archive, wish.database.as_deref(), request).await?;
-    Ok((StatusCode::ACCEPTED, Json(RunView::new(&run, &app.zone()))))
+    Ok((StatusCode::ACCEPTED, Extension(note), Json(RunView::new(&run, &app.zone()))))
 }

@@ -1,63 +1,91 @@
 //! `/api/v1`: what can be done with schedules, runs, archives and the daemon itself.
 
+mod access;
 mod archives;
 mod checks;
 mod databases;
+mod docs;
 mod history;
 mod runs;
 mod schedules;
 mod system;
 
+use crate::auth::{Routes, Rule, components};
 use crate::problem::ApiError;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
+use backup_model::Scope;
 use backup_operations::App;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "backupd",
-    description = "Backups of files and databases: schedules, runs, archives, restores. Errors are RFC 9457 problems with a stable code."
-))]
+#[openapi(
+    info(
+        title = "backupd",
+        description = "Backups of files and databases: schedules, runs, archives, restores. Errors are RFC 9457 problems with a stable code. Lists take `offset` and `limit` and answer `items`, `total` and `next`."
+    ),
+    components(schemas(backup_wire::Problem))
+)]
 struct Document;
 
+const PUBLIC: Rule = Rule::Public;
+const READ: Rule = Rule::Needs(Scope::Read);
+const OPERATE: Rule = Rule::Needs(Scope::Operate);
+const ADMIN: Rule = Rule::Needs(Scope::Admin);
+
 fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
-    OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(system::status))
-        .routes(routes!(system::stop))
-        .routes(routes!(system::reload))
-        .routes(routes!(schedules::list, schedules::create))
-        .routes(routes!(schedules::show, schedules::edit, schedules::delete))
-        .routes(routes!(schedules::duplicate))
-        .routes(routes!(schedules::confirm))
-        .routes(routes!(runs::history, runs::start))
-        .routes(routes!(runs::show))
-        .routes(routes!(runs::cancel))
-        .routes(routes!(runs::events))
-        .routes(routes!(runs::report))
-        .routes(routes!(archives::list))
-        .routes(routes!(archives::show))
-        .routes(routes!(archives::pin, archives::unpin))
-        .routes(routes!(archives::entries))
-        .routes(routes!(archives::compare))
-        .routes(routes!(archives::verify))
-        .routes(routes!(archives::restore))
-        .routes(routes!(archives::prune))
-        .routes(routes!(checks::drill))
-        .routes(routes!(checks::scrub))
-        .routes(routes!(checks::consolidate))
-        .routes(routes!(checks::rebuild))
-        .routes(routes!(checks::find))
-        .routes(routes!(checks::alerts))
-        .routes(routes!(databases::list, databases::add))
-        .routes(routes!(databases::delete))
-        .routes(routes!(databases::test))
-        .routes(routes!(databases::restore))
-        .routes(routes!(history::stats))
-        .split_for_parts()
+    let routes = Routes::new(Document::openapi())
+        .rule(PUBLIC, routes!(access::session, access::sign_in, access::sign_out))
+        .rule(PUBLIC, routes!(access::set_up))
+        .rule(READ, routes!(access::change_password))
+        .rule(ADMIN, routes!(access::setup_token))
+        .rule(ADMIN, routes!(access::users, access::add_user))
+        .rule(ADMIN, routes!(access::delete_user))
+        .rule(ADMIN, routes!(access::set_password))
+        .rule(ADMIN, routes!(access::tokens, access::create_token))
+        .rule(ADMIN, routes!(access::revoke_token))
+        .rule(ADMIN, routes!(access::audit))
+        .rule(ADMIN, routes!(access::check_audit))
+        .rule(READ, routes!(system::status))
+        .rule(ADMIN, routes!(system::stop))
+        .rule(ADMIN, routes!(system::reload))
+        .rule(READ, routes!(schedules::list))
+        .rule(ADMIN, routes!(schedules::create))
+        .rule(READ, routes!(schedules::show))
+        .rule(ADMIN, routes!(schedules::edit, schedules::delete))
+        .rule(ADMIN, routes!(schedules::duplicate))
+        .rule(OPERATE, routes!(schedules::confirm))
+        .rule(READ, routes!(runs::history))
+        .rule(OPERATE, routes!(runs::start))
+        .rule(READ, routes!(runs::show))
+        .rule(OPERATE, routes!(runs::cancel))
+        .rule(READ, routes!(runs::events))
+        .rule(ADMIN, routes!(runs::report))
+        .rule(READ, routes!(archives::list))
+        .rule(READ, routes!(archives::show))
+        .rule(OPERATE, routes!(archives::pin, archives::unpin))
+        .rule(READ, routes!(archives::entries))
+        .rule(READ, routes!(archives::compare))
+        .rule(OPERATE, routes!(archives::verify))
+        .rule(OPERATE, routes!(archives::restore))
+        .rule(ADMIN, routes!(archives::prune))
+        .rule(OPERATE, routes!(checks::drill))
+        .rule(OPERATE, routes!(checks::scrub))
+        .rule(OPERATE, routes!(checks::consolidate))
+        .rule(OPERATE, routes!(checks::rebuild))
+        .rule(READ, routes!(checks::find))
+        .rule(READ, routes!(checks::alerts))
+        .rule(READ, routes!(databases::list))
+        .rule(ADMIN, routes!(databases::add))
+        .rule(ADMIN, routes!(databases::delete))
+        .rule(OPERATE, routes!(databases::test))
+        .rule(OPERATE, routes!(databases::restore))
+        .rule(READ, routes!(history::stats));
+    let (router, mut document) = routes.into_inner().split_for_parts();
+    components(document.components.get_or_insert_default());
+    (router, document)
 }
 
 /// The OpenAPI document of the API.
@@ -66,11 +94,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     parts().1
 }
 
-/// The API over a state: the same router serves the socket and calls in process.
+/// The API over a state. Who calls is told by the way to it: [`crate::local`], [`crate::serve_socket`] and
+/// [`crate::serve_tcp`] add that; without it nobody is let in.
 pub fn router(app: App) -> Router {
     let (router, document) = parts();
     let document = std::sync::Arc::new(document);
     router
+        .route("/api/docs", get(docs::docs))
         .route("/api/openapi.json", get(async move || Json(document.as_ref().clone())))
         .fallback(async || {
             ApiError::new(StatusCode::NOT_FOUND, "no_route", "there is no such route; /api/openapi.json lists them")
@@ -78,5 +108,6 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "no_method", "this route does not take this method")
         })
+        .layer(Extension(app.clone()))
         .with_state(app)
 }

@@ -1,6 +1,6 @@
 //! Runs: history, starting, cancelling, live events.
 
-use crate::extract::{Body, Params};
+use crate::extract::{Body, Paging, Params};
 use crate::problem::{ApiError, ApiResult};
 use axum::Json;
 use axum::extract::{Path, State};
@@ -60,6 +60,7 @@ fn word<T: std::str::FromStr<Err = backup_model::ParseWordError>>(text: Option<&
 
 impl HistoryParams {
     fn filter(&self, app: &App) -> ApiResult<HistoryFilter> {
+        let paging = Paging { offset: self.offset, limit: self.limit };
         let sort = self.sort.as_deref().unwrap_or("created");
         let (reverse, column) = sort.strip_prefix('-').map_or((false, sort), |s| (true, s));
         let (sort, ascending) = match column {
@@ -84,8 +85,8 @@ impl HistoryParams {
             to: self.to.as_ref().map(|t| when(app, t, true)).transpose()?,
             sort,
             ascending: ascending != reverse,
-            offset: self.offset.unwrap_or(0),
-            limit: self.limit.unwrap_or(50),
+            offset: paging.offset()?,
+            limit: paging.limit(50, 1000)?,
         })
     }
 }

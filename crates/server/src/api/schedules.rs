@@ -1,10 +1,11 @@
 //! Schedules.
 
-use crate::extract::Body;
+use crate::auth::AuditNote;
+use crate::extract::{Body, Paging, Params};
 use crate::problem::{ApiError, ApiResult};
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::{Extension, Json};
 use backup_operations::catalogue::ScheduleState;
 use backup_operations::{App, OperationError};
 use backup_wire::{CreateSchedule, DrillView, DuplicateSchedule, LastRunView, Page, Problem, ProvenView, ScheduleView};
@@ -15,6 +16,7 @@ fn view(app: &App, states: &BTreeMap<String, ScheduleState>, index: usize) -> Op
     let schedule = file.schedules.get(index)?;
     let zone = schedule.timezone;
     let mut view = ScheduleView::new(index, schedule);
+    view.version = backup_operations::config::version_of(schedule);
     let state = states.get(schedule.name.as_str());
     let local = |t: chrono::DateTime<chrono::Utc>| t.with_timezone(&zone).fixed_offset();
     view.next = app.next_run(schedule, state).map(local);
@@ -58,10 +60,25 @@ fn index_of(app: &App, word: &str) -> ApiResult<usize> {
     })
 }
 
-async fn one(app: &App, word: &str) -> ApiResult<Json<ScheduleView>> {
+/// A schedule with its version as `ETag`.
+type Versioned = ([(HeaderName, String); 1], Json<ScheduleView>);
+
+async fn one(app: &App, word: &str) -> ApiResult<Versioned> {
     let index = index_of(app, word)?;
     let states = app.schedule_states().await?;
-    view(app, &states, index).map(Json).ok_or_else(|| OperationError::NotFound(format!("there is no schedule {word}")).into())
+    let view = view(app, &states, index);
+    let view = view.ok_or_else(|| OperationError::NotFound(format!("there is no schedule {word}")))?;
+    Ok(([(header::ETAG, format!("\"{}\"", view.version))], Json(view)))
+}
+
+/// The version that `If-Match` asks for (RFC 9110, 13.1.1); `*` is any.
+fn if_match(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(header::IF_MATCH)?.to_str().unwrap_or_default().trim();
+    (text != "*").then(|| text.trim_start_matches("W/").trim_matches('"').to_owned())
+}
+
+fn keys_of(settings: &serde_json::Map<String, serde_json::Value>) -> AuditNote {
+    AuditNote(settings.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
 }
 
 fn name_of(app: &App, word: &str) -> ApiResult<String> {
@@ -70,13 +87,11 @@ fn name_of(app: &App, word: &str) -> ApiResult<String> {
 }
 
 /// All schedules, in the file's order.
-#[utoipa::path(get, path = "/api/v1/schedules", responses((status = 200, body = Page<ScheduleView>), (status = 400, body = Problem)))]
-pub(super) async fn list(State(app): State<App>) -> ApiResult<Json<Page<ScheduleView>>> {
+#[utoipa::path(get, path = "/api/v1/schedules", params(Paging), responses((status = 200, body = Page<ScheduleView>), (status = 400, body = Problem)))]
+pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>) -> ApiResult<Json<Page<ScheduleView>>> {
     fresh(&app)?;
     let states = app.schedule_states().await?;
-    let items: Vec<ScheduleView> = (0..app.file().schedules.len()).filter_map(|i| view(&app, &states, i)).collect();
-    let total = items.len() as u64;
-    Ok(Json(Page::new(items, total, 0)))
+    Ok(Json(paging.page_of((0..app.file().schedules.len()).filter_map(|i| view(&app, &states, i)).collect())?))
 }
 
 /// Makes a schedule.
@@ -84,27 +99,29 @@ pub(super) async fn list(State(app): State<App>) -> ApiResult<Json<Page<Schedule
 pub(super) async fn create(
     State(app): State<App>,
     Body(wish): Body<CreateSchedule>,
-) -> ApiResult<(StatusCode, Json<ScheduleView>)> {
+) -> ApiResult<(StatusCode, Extension<AuditNote>, Versioned)> {
     app.create_schedule(&wish.name, &wish.settings, wish.allow_missing)?;
-    Ok((StatusCode::CREATED, one(&app, &wish.name).await?))
+    let AuditNote(keys) = keys_of(&wish.settings);
+    Ok((StatusCode::CREATED, Extension(AuditNote(format!("{}: {keys}", wish.name))), one(&app, &wish.name).await?))
 }
 
 /// One schedule, by its name or index.
 #[utoipa::path(get, path = "/api/v1/schedules/{name}", responses((status = 200, body = ScheduleView), (status = 404, body = Problem)))]
-pub(super) async fn show(State(app): State<App>, Path(word): Path<String>) -> ApiResult<Json<ScheduleView>> {
+pub(super) async fn show(State(app): State<App>, Path(word): Path<String>) -> ApiResult<Versioned> {
     one(&app, &word).await
 }
 
-/// Changes keys of a schedule; `null` removes a key.
-#[utoipa::path(patch, path = "/api/v1/schedules/{name}", request_body = Object, responses((status = 200, body = ScheduleView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+/// Changes keys of a schedule; `null` removes a key. With `If-Match`, only if nobody else has changed it meanwhile.
+#[utoipa::path(patch, path = "/api/v1/schedules/{name}", params(("If-Match" = Option<String>, Header, description = "the ETag of the version that is changed")), request_body = Object, responses((status = 200, body = ScheduleView), (status = 404, body = Problem), (status = 412, body = Problem)))]
 pub(super) async fn edit(
     State(app): State<App>,
     Path(word): Path<String>,
+    headers: HeaderMap,
     Body(settings): Body<serde_json::Map<String, serde_json::Value>>,
-) -> ApiResult<Json<ScheduleView>> {
+) -> ApiResult<(Extension<AuditNote>, Versioned)> {
     let name = name_of(&app, &word)?;
-    app.edit_schedule(&name, &settings)?;
-    one(&app, &name).await
+    app.edit_schedule(&name, &settings, if_match(&headers).as_deref())?;
+    Ok((Extension(keys_of(&settings)), one(&app, &name).await?))
 }
 
 /// What a deletion may take with it.
@@ -116,17 +133,27 @@ pub(super) struct DeleteParams {
     with_backups: bool,
 }
 
-/// Deletes a schedule; its archives stay unless `with_backups` is set.
-#[utoipa::path(delete, path = "/api/v1/schedules/{name}", params(DeleteParams), responses((status = 200, body = Object), (status = 404, body = Problem), (status = 409, body = Problem)))]
+/// Deletes a schedule; its archives stay unless `with_backups` is set. With `If-Match`, only if nobody else has changed
+/// it meanwhile.
+#[utoipa::path(delete, path = "/api/v1/schedules/{name}", params(DeleteParams, ("If-Match" = Option<String>, Header, description = "the ETag of the version that is deleted")), responses((status = 200, body = Object), (status = 404, body = Problem), (status = 409, body = Problem), (status = 412, body = Problem)))]
 pub(super) async fn delete(
     State(app): State<App>,
     Path(word): Path<String>,
-    crate::extract::Params(params): crate::extract::Params<DeleteParams>,
-) -> ApiResult<Json<serde_json::Value>> {
+    headers: HeaderMap,
+    Params(params): Params<DeleteParams>,
+) -> ApiResult<(Extension<AuditNote>, Json<serde_json::Value>)> {
     let name = name_of(&app, &word)?;
+    let version = if_match(&headers);
+    if version
+        .as_ref()
+        .is_some_and(|v| app.file().schedule(&name).is_some_and(|s| backup_operations::config::version_of(s) != *v))
+    {
+        return Err(OperationError::Changed(format!("the schedule {name} was changed meanwhile; look at it again")).into());
+    }
     let removed = if params.with_backups { app.remove_all(&name).await? } else { 0 };
-    app.delete_schedule(&name)?;
-    Ok(Json(serde_json::json!({ "name": name, "archives_removed": removed })))
+    app.delete_schedule(&name, version.as_deref())?;
+    let note = AuditNote(format!("{removed} archives removed"));
+    Ok((Extension(note), Json(serde_json::json!({ "name": name, "archives_removed": removed }))))
 }
 
 /// Copies a schedule; the copy starts disabled.
@@ -135,7 +162,7 @@ pub(super) async fn duplicate(
     State(app): State<App>,
     Path(word): Path<String>,
     Body(wish): Body<DuplicateSchedule>,
-) -> ApiResult<(StatusCode, Json<ScheduleView>)> {
+) -> ApiResult<(StatusCode, Versioned)> {
     let name = name_of(&app, &word)?;
     app.duplicate_schedule(&name, &wish.name)?;
     Ok((StatusCode::CREATED, one(&app, &wish.name).await?))
@@ -143,7 +170,7 @@ pub(super) async fn duplicate(
 
 /// Confirms a sanity warning: retention goes on.
 #[utoipa::path(post, path = "/api/v1/schedules/{name}/confirm", responses((status = 200, body = ScheduleView), (status = 404, body = Problem)))]
-pub(super) async fn confirm(State(app): State<App>, Path(word): Path<String>) -> ApiResult<Json<ScheduleView>> {
+pub(super) async fn confirm(State(app): State<App>, Path(word): Path<String>) -> ApiResult<Versioned> {
     let name = name_of(&app, &word)?;
     app.confirm(&name).await?;
     one(&app, &name).await

@@ -23,6 +23,9 @@ pub(super) async fn status(State(app): State<App>) -> ApiResult<Json<StatusView>
         timezone: zone.name().to_owned(),
         schedules: status.config.schedules,
         config_error: status.config.error,
+        web: app.web(),
+        web_error: app.web_error(),
+        setup_needed: !app.catalogue().has_admin().await.map_err(backup_operations::OperationError::from)?,
         runs: status
             .open
             .iter()

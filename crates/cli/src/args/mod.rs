@@ -1,5 +1,11 @@
 //! The command line.
 
+mod access;
+mod databases;
+
+pub(crate) use access::{AuditCommand, TokenCommand, UserCommand};
+pub(crate) use databases::{DatabaseCommand, IntoArgs, PlaceArgs};
+
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -14,9 +20,6 @@ pub(crate) const LATER: &[&str] = &[
     "export",
     "template",
     "sample-data",
-    "user",
-    "token",
-    "audit",
     "recover",
     "--destination",
     "--notify",
@@ -346,6 +349,28 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DatabaseCommand,
     },
+    /// Add, list and delete users of the page and the API, give them passwords
+    #[command(
+        after_help = "Examples:\n  backupctl user add ada --role admin\n  pass show backup/ada | backupctl user add ada --role admin --password-stdin\n  backupctl user passwd ada\n\nRoles: viewer looks, operator also runs, restores and verifies, admin does everything."
+    )]
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// Make, list and revoke tokens, by which programs use the API
+    #[command(
+        after_help = "Examples:\n  backupctl token create monitoring --scope read\n  backupctl token create deploy --scope operate --expires 90d\n  backupctl token revoke deploy\n\nSend a token as the header: Authorization: Bearer bkp_…"
+    )]
+    Token {
+        #[command(subcommand)]
+        command: TokenCommand,
+    },
+    /// Show who changed or restored what, and prove that the log is whole
+    #[command(after_help = "Examples:\n  backupctl audit list --text restores\n  backupctl audit verify")]
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
+    },
     /// Make, show and check keys for encrypted archives
     #[command(
         after_help = "Examples:\n  backupctl key new --out /etc/backupd/backup-key\n  backupctl create home --source /home --at 02:30 --encrypt-to /etc/backupd/backup-key.pub.asc"
@@ -589,108 +614,6 @@ pub(crate) enum KeyCommand {
         #[command(flatten)]
         keys: KeyArgs,
     },
-}
-
-#[derive(Subcommand)]
-pub(crate) enum DatabaseCommand {
-    /// Add a database to schedules.toml
-    #[command(
-        after_help = "Examples:\n  backupctl database add shop --url postgres://backup@db.example:5432/shop?tls=verify-full --password-file /etc/backupd/shop.password\n  backupctl database add all --url mariadb://backup@localhost/* --password-env DB_PASSWORD\n  pass show db | backupctl database add blog --url 'mysql:///blog?socket=/run/mysqld/mysqld.sock' --password-stdin\n  backupctl database add app --url sqlite:///srv/app/app.db\n  backupctl database add web --engine postgres --host db.example --user backup --database 'we\"ird;db' --tls verify-full\n\nThe path of the URL names databases, parted by commas; * means all of the server. Special characters are %-encoded."
-    )]
-    Add {
-        /// Its name
-        name: String,
-        /// Where it is: postgres://, mysql://, mariadb:// or sqlite://, without a password
-        #[arg(long, required_unless_present = "engine", conflicts_with = "engine")]
-        url: Option<String>,
-        #[command(flatten)]
-        place: Box<PlaceArgs>,
-        /// File whose first line is the password
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["password_env", "password_stdin"])]
-        password_file: Option<PathBuf>,
-        /// Variable of the environment that holds the password
-        #[arg(long, value_name = "VARIABLE", conflicts_with = "password_stdin")]
-        password_env: Option<String>,
-        /// Read the password from standard input; it is kept in a file that only the home's owner can read
-        #[arg(long)]
-        password_stdin: bool,
-    },
-    /// List databases
-    #[command(after_help = "Example:\n  backupctl database list")]
-    List,
-    /// Look at everything that a backup needs: sign-in, version, rights, client programs
-    #[command(after_help = "Example:\n  backupctl database test shop")]
-    Test {
-        /// Its name
-        name: String,
-    },
-    /// Delete a database from schedules.toml; its archives stay
-    #[command(after_help = "Example:\n  backupctl database delete shop")]
-    Delete {
-        /// Its name
-        name: String,
-    },
-}
-
-/// Where a database is, without a URL.
-#[derive(ClapArgs, Default)]
-pub(crate) struct PlaceArgs {
-    /// Instead of --url: postgres, mysql or mariadb
-    #[arg(long, value_parser = ["postgres", "mysql", "mariadb"])]
-    pub(crate) engine: Option<String>,
-    /// Host name or address (default: this machine)
-    #[arg(long, requires = "engine")]
-    pub(crate) host: Option<String>,
-    /// TCP port
-    #[arg(long, requires = "engine")]
-    pub(crate) port: Option<u16>,
-    /// Unix socket; for PostgreSQL the folder that holds it
-    #[arg(long, value_name = "PATH", requires = "engine")]
-    pub(crate) socket: Option<PathBuf>,
-    /// Who signs in
-    #[arg(long, requires = "engine")]
-    pub(crate) user: Option<String>,
-    /// disable, prefer, require, verify-ca or verify-full
-    #[arg(long, value_name = "MODE", requires = "engine")]
-    pub(crate) tls: Option<String>,
-    /// File with certificates of authorities
-    #[arg(long, value_name = "FILE", requires = "engine")]
-    pub(crate) ca: Option<PathBuf>,
-    /// A database, as it is called (may be given several times; all of the server if it is left out)
-    #[arg(long, value_name = "NAME", requires = "engine", allow_hyphen_values = true)]
-    pub(crate) database: Vec<String>,
-}
-
-/// Restores into databases.
-#[derive(ClapArgs, Default)]
-pub(crate) struct IntoArgs {
-    /// Restore a database into this one: a name, or the URL of another server
-    #[arg(long, value_name = "DATABASE|URL", allow_hyphen_values = true)]
-    pub(crate) into: Option<String>,
-    /// Which database, where the archive's name means several
-    #[arg(long, value_name = "NAME", requires = "into", allow_hyphen_values = true)]
-    pub(crate) database: Option<String>,
-    /// Another of the servers in schedules.toml
-    #[arg(long, value_name = "NAME", requires = "into")]
-    pub(crate) server: Option<String>,
-    /// File with the password for a URL
-    #[arg(long, value_name = "FILE", requires = "into")]
-    pub(crate) database_password_file: Option<PathBuf>,
-    /// Make no copy of the database that --overwrite replaces
-    #[arg(long, requires = "into")]
-    pub(crate) no_safety_dump: bool,
-    /// Definitions without rows
-    #[arg(long, requires = "into")]
-    pub(crate) metadata_only: bool,
-    /// One table only (PostgreSQL, format = "custom")
-    #[arg(long, value_name = "TABLE", requires = "into")]
-    pub(crate) table: Option<String>,
-    /// Leave out owners and rights
-    #[arg(long, requires = "into")]
-    pub(crate) no_owner: bool,
-    /// Keep the database that is replaced, under another name (PostgreSQL)
-    #[arg(long, requires = "into")]
-    pub(crate) keep_old: bool,
 }
 
 #[derive(ClapArgs)]
