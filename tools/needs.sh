@@ -19,7 +19,7 @@ needs=("cc:gcc" "make:make")
 if [ "$want" != build ]; then
     needs+=("git:git" "tar:tar" "gzip:gzip" "zstd:zstd" "perl:perl-base" "setpriv:util-linux" "mount:mount"
         "/usr/share/doc/libfaketime:libfaketime" "strace:strace" "gpg:gnupg" "mkfs.ext4:e2fsprogs" "xfs_io:xfsprogs"
-        "/usr/lib/postgresql:postgresql" "mariadbd:mariadb-server" "sqlite3:sqlite3" "pkill:procps" "unzip:unzip" "/usr/lib/python3/dist-packages/pip:python3-pip")
+        "/usr/lib/postgresql:postgresql" "mariadbd:mariadb-server" "sqlite3:sqlite3" "/usr/lib/python3/dist-packages/aiosmtpd:python3-aiosmtpd" "curl:curl" "pkill:procps" "unzip:unzip" "/usr/lib/python3/dist-packages/pip:python3-pip")
 fi
 if [ "$want" = soak ]; then
     needs+=("g++:g++" "debootstrap:debootstrap")

@@ -5,51 +5,58 @@ use crate::{Catalogue, CatalogueError};
 use backup_model::{Alert, AlertKind, RunId};
 use chrono::{DateTime, Utc};
 use sqlx::Row;
+use sqlx::any::AnyRow;
 
-impl Catalogue {
-    /// Records an alert.
-    ///
-    /// # Errors
-    /// [`CatalogueError`] from the database.
-    pub async fn add_alert(&self, alert: &Alert) -> Result<(), CatalogueError> {
+pub(crate) const COLUMNS: &str = "id, at, kind, name, run, text";
+
+/// Writes alerts, and for each who shall hear of it.
+pub(crate) async fn insert(connection: &mut sqlx::AnyConnection, alerts: &[(Alert, Vec<String>)]) -> Result<(), CatalogueError> {
+    for (alert, notifiers) in alerts {
+        let id = alert.id.to_string();
         sqlx::query("INSERT INTO alerts (id, at, kind, name, run, text) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING")
-            .bind(alert.id.to_string())
+            .bind(&id)
             .bind(millis(alert.at))
             .bind(alert.kind.as_str())
             .bind(&alert.name)
             .bind(alert.run.map(|r| r.to_string()))
             .bind(&alert.text)
-            .execute(&self.pool)
+            .execute(&mut *connection)
             .await?;
-        Ok(())
+        for notifier in notifiers {
+            sqlx::query("INSERT INTO outbox (notifier, alert, created, due) VALUES ($1, $2, $3, $3) ON CONFLICT DO NOTHING")
+                .bind(notifier)
+                .bind(&id)
+                .bind(millis(alert.at))
+                .execute(&mut *connection)
+                .await?;
+        }
     }
+    Ok(())
+}
 
+pub(crate) fn alert(row: &AnyRow) -> Result<Alert, CatalogueError> {
+    let text = |column: &str| row.try_get::<String, _>(column);
+    let run: Option<String> = row.try_get("run")?;
+    Ok(Alert {
+        id: word(&text("id")?)?,
+        at: time(row.try_get("at")?),
+        kind: word::<AlertKind>(&text("kind")?)?,
+        name: text("name")?,
+        run: run.map(|r| word::<RunId>(&r)).transpose()?,
+        text: text("text")?,
+    })
+}
+
+impl Catalogue {
     /// Alerts, newest first, and how many there are in all.
     ///
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn alerts(&self, limit: u64, offset: u64) -> Result<(Vec<Alert>, u64), CatalogueError> {
         let total: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM alerts").fetch_one(&self.pool).await?;
-        let rows = sqlx::query("SELECT id, at, kind, name, run, text FROM alerts ORDER BY at DESC, id DESC LIMIT $1 OFFSET $2")
-            .bind(limit as i64)
-            .bind(offset as i64)
-            .fetch_all(&self.pool)
-            .await?;
-        let alerts = rows
-            .iter()
-            .map(|row| {
-                let text = |column: &str| row.try_get::<String, _>(column);
-                let run: Option<String> = row.try_get("run")?;
-                Ok(Alert {
-                    id: word(&text("id")?)?,
-                    at: time(row.try_get("at")?),
-                    kind: word::<AlertKind>(&text("kind")?)?,
-                    name: text("name")?,
-                    run: run.map(|r| word::<RunId>(&r)).transpose()?,
-                    text: text("text")?,
-                })
-            })
-            .collect::<Result<_, CatalogueError>>()?;
+        let sql = format!("SELECT {COLUMNS} FROM alerts ORDER BY at DESC, id DESC LIMIT $1 OFFSET $2");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(limit as i64).bind(offset as i64).fetch_all(&self.pool).await?;
+        let alerts = rows.iter().map(alert).collect::<Result<_, _>>()?;
         Ok((alerts, total as u64))
     }
 

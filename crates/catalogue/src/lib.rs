@@ -10,6 +10,7 @@ mod archives;
 mod audit;
 mod error;
 mod history;
+mod outbox;
 mod rows;
 mod runs;
 mod schedules;
@@ -19,6 +20,7 @@ pub use access::{Credential, CredentialKind, User};
 pub use audit::{AuditCheck, audit_hash};
 pub use error::CatalogueError;
 pub use history::{HistoryFilter, HistoryPage, Sort};
+pub use outbox::{OutboxRow, OutboxState};
 pub use runs::{Finish, Lease, NewRun};
 pub use schedules::ScheduleState;
 pub use stats::{DayCount, GroupCount, Statistics, StatsFilter};
@@ -40,6 +42,7 @@ const SQLITE: &[&str] = &[
     include_str!("sql/0002_sqlite.sql"),
     include_str!("sql/0003_sqlite.sql"),
     include_str!("sql/0004_sqlite.sql"),
+    include_str!("sql/0005_sqlite.sql"),
 ];
 
 impl Catalogue {
@@ -161,7 +164,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("catalogue.db");
         let old = Catalogue::connect(&format!("sqlite://{}?mode=rwc", path.display()), 1, true).await.expect("made");
-        sqlx::raw_sql("DROP TABLE audit; DROP TABLE credentials; DROP TABLE users; DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
+        sqlx::raw_sql("DROP TABLE outbox; DROP TABLE audit; DROP TABLE credentials; DROP TABLE users; DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
             .execute(&old.pool)
             .await
             .expect("emptied");

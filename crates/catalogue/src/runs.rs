@@ -2,7 +2,7 @@
 
 use crate::rows::{RUN, millis, run};
 use crate::{Catalogue, CatalogueError};
-use backup_model::{ArchiveId, Cause, Kind, Manifest, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus};
+use backup_model::{Alert, ArchiveId, Cause, Kind, Manifest, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus};
 use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 
@@ -57,6 +57,8 @@ pub struct Finish {
     pub made: Vec<(Manifest, String)>,
     /// What it had to say about paths.
     pub notes: Vec<Note>,
+    /// What somebody shall hear of it, and who.
+    pub alerts: Vec<(Alert, Vec<String>)>,
 }
 
 /// Notes kept for each run; the count in the run is exact all the same.
@@ -235,12 +237,14 @@ impl Catalogue {
                 .execute(&mut *transaction)
                 .await?;
         }
+        crate::alerts::insert(&mut transaction, &finish.alerts).await?;
         if before.operation == Operation::Backup {
             let good = matches!(finish.status, RunStatus::Completed | RunStatus::Warning);
             sqlx::query(
                 "INSERT INTO schedules (name, last_run, last_status, last_ended, last_error, last_good) VALUES ($1, $2, $3, $4, $5, $6) \
                  ON CONFLICT (name) DO UPDATE SET last_run = $2, last_status = $3, last_ended = $4, last_error = $5, \
-                 last_good = COALESCE($6, schedules.last_good)",
+                 last_good = COALESCE($6, schedules.last_good), \
+                 stale_told = CASE WHEN $6 IS NULL THEN schedules.stale_told ELSE NULL END",
             )
             .bind(&before.name)
             .bind(&key)
@@ -347,6 +351,15 @@ impl Catalogue {
                 Ok((run(row)?, lease, crate::rows::time(row.try_get("lease_until")?)))
             })
             .collect()
+    }
+
+    /// When the newest run was asked for.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn newest_run(&self) -> Result<Option<DateTime<Utc>>, CatalogueError> {
+        let at: Option<i64> = sqlx::query_scalar("SELECT MAX(created) FROM runs").fetch_one(&self.pool).await?;
+        Ok(at.map(crate::rows::time))
     }
 
     /// One run.

@@ -35,6 +35,10 @@ pub struct ScheduleState {
     pub drill_text: Option<String>,
     /// When its archives were last scrubbed.
     pub last_scrub: Option<DateTime<Utc>>,
+    /// Since when the present trigger is in force.
+    pub since: Option<DateTime<Utc>>,
+    /// When somebody was told that there has been no good backup for too long, since the last good one.
+    pub stale_told: Option<DateTime<Utc>>,
 }
 
 /// A row as it comes packed from the database.
@@ -54,6 +58,8 @@ struct Row(
     Option<i64>,
     Option<String>,
     Option<i64>,
+    Option<i64>,
+    Option<i64>,
 );
 
 impl Catalogue {
@@ -64,15 +70,31 @@ impl Catalogue {
     pub async fn schedule_states(&self) -> Result<BTreeMap<String, ScheduleState>, CatalogueError> {
         // One row with all of them: a thousand rows would each cost a switch between threads.
         let packed: String = sqlx::query_scalar(
-            "SELECT CAST(json_group_array(json_array(name, trigger_text, dealt_until, frozen, last_run, last_status, last_ended, last_error, last_good, proven, proven_archive, last_drill, drill_text, last_scrub)) AS TEXT) FROM schedules",
+            "SELECT CAST(json_group_array(json_array(name, trigger_text, dealt_until, frozen, last_run, last_status, last_ended, last_error, last_good, proven, proven_archive, last_drill, drill_text, last_scrub, since, stale_told)) AS TEXT) FROM schedules",
         )
         .fetch_one(&self.pool)
         .await?;
         let rows: Vec<Row> = serde_json::from_str(&packed).map_err(|e| CatalogueError::Content(e.to_string()))?;
         rows.into_iter()
             .map(|row| {
-                let Row(name, trigger, dealt, frozen, id, status, ended, last_error, good, proven, archive, drill, text, scrub) =
-                    row;
+                let Row(
+                    name,
+                    trigger,
+                    dealt,
+                    frozen,
+                    id,
+                    status,
+                    ended,
+                    last_error,
+                    good,
+                    proven,
+                    archive,
+                    drill,
+                    text,
+                    scrub,
+                    since,
+                    told,
+                ) = row;
                 let state = ScheduleState {
                     trigger,
                     dealt_until: (dealt != 0).then(|| time(dealt)),
@@ -87,6 +109,8 @@ impl Catalogue {
                     last_drill: drill.map(time),
                     drill_text: text,
                     last_scrub: scrub.map(time),
+                    since: since.map(time),
+                    stale_told: told.map(time),
                 };
                 Ok((name, state))
             })
@@ -104,13 +128,30 @@ impl Catalogue {
         }
         let mut transaction = self.begin().await?;
         for (name, trigger, until) in list {
-            sqlx::query("INSERT INTO schedules (name, trigger_text, dealt_until) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET trigger_text = $2, dealt_until = $3")
+            sqlx::query("INSERT INTO schedules (name, trigger_text, dealt_until, since) VALUES ($1, $2, $3, $3) ON CONFLICT (name) DO UPDATE SET \
+                 since = CASE WHEN schedules.trigger_text = $2 THEN COALESCE(schedules.since, $3) ELSE $3 END, trigger_text = $2, dealt_until = $3")
                 .bind(*name)
                 .bind(*trigger)
                 .bind(millis(*until))
                 .execute(&mut *transaction)
                 .await?;
         }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Remembers that somebody was told that a schedule has had no good backup for too long, with the alert.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn set_stale_told(&self, name: &str, alert: (backup_model::Alert, Vec<String>)) -> Result<(), CatalogueError> {
+        let mut transaction = self.begin().await?;
+        sqlx::query("UPDATE schedules SET stale_told = $1 WHERE name = $2")
+            .bind(millis(alert.0.at))
+            .bind(name)
+            .execute(&mut *transaction)
+            .await?;
+        crate::alerts::insert(&mut transaction, &[alert]).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -119,4 +119,47 @@ impl Catalogue {
             sqlx::query_as(AssertSqlSafe(sql)).bind(filter.from_day).bind(filter.to_day).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(group).collect())
     }
+
+    /// How many runs there are by operation and status.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn run_sums(&self) -> Result<Vec<(String, String, u64)>, CatalogueError> {
+        let sql = "SELECT operation, status, CAST(SUM(n) AS BIGINT) FROM days WHERE name = '' GROUP BY operation, status ORDER BY operation, status";
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(o, s, n)| (o, s, n as u64)).collect())
+    }
+
+    /// How many runs have failed, by operation and by what started them.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn failures(&self) -> Result<Vec<(String, String, u64)>, CatalogueError> {
+        let sql = "SELECT operation, cause, COUNT(*) FROM runs WHERE status = 'failed' GROUP BY operation, cause ORDER BY operation, cause";
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(o, c, n)| (o, c, n as u64)).collect())
+    }
+
+    /// How many archives each schedule has, and their bytes.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn archive_sums(&self) -> Result<Vec<(String, u64, u64)>, CatalogueError> {
+        let sql = "SELECT schedule, COUNT(*), CAST(SUM(size) AS BIGINT) FROM archives WHERE deleting = 0 GROUP BY schedule ORDER BY schedule";
+        let rows: Vec<(String, i64, i64)> = sqlx::query_as(sql).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(s, n, b)| (s, n as u64, b as u64)).collect())
+    }
+
+    /// The last backup of each schedule.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn last_runs(&self) -> Result<Vec<backup_model::Run>, CatalogueError> {
+        let sql = format!(
+            "SELECT {} FROM runs WHERE id IN (SELECT last_run FROM schedules WHERE last_run IS NOT NULL)",
+            crate::rows::RUN
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.pool).await?;
+        rows.iter().map(crate::rows::run).collect()
+    }
 }

@@ -49,6 +49,7 @@ fn finish(status: RunStatus, ended: DateTime<Utc>, error: Option<&str>) -> Finis
         error: error.map(str::to_owned),
         made: Vec::new(),
         notes: vec![Note { level: NoteLevel::Warning, path: "a/b".into(), text: "gone".into() }],
+        alerts: Vec::new(),
     }
 }
 

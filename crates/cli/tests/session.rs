@@ -69,7 +69,11 @@ fn mistakes_are_answered_and_change_nothing() {
         (&["create", "m", "--source", "documents", "--cron", "0 2 * *"], 2, "5 (minute hour day month weekday)"),
         (&["create", "m", "--source", "documents"], 2, "no time is given"),
         (&["create", "m", "--at", "09:00"], 2, "add --source PATH"),
-        (&["create", "m", "--source", "documents", "--at", "09:00", "--notify", "x"], 2, "`--notify` is not in this version"),
+        (
+            &["create", "m", "--source", "documents", "--at", "09:00", "--notify", "x"],
+            2,
+            "there is no [notifiers.x] in this file",
+        ),
         (&["create", "m", "--source", "documents", "--at", "09:00", "--kind", "partial"], 2, "\"partial\" is no kind"),
         (&["create", "m", "--source", "documents", "--at", "09:00", "--keep-days", "400"], 2, "from 1 to 365"),
         (&["edit", "docs_morning", "--timezone", "Europe/Pari"], 2, "no timezone"),
@@ -96,7 +100,7 @@ fn mistakes_are_answered_and_change_nothing() {
     // A file with a mistake: said with its line, kept as it is, and no edit touches it.
     home.write("schedules.toml", &before.replace("at = ", "att = "));
     let broken = home.read("schedules.toml");
-    home.run(&["list"]).code(2).says("line 6: unknown key `att`");
+    home.run(&["list"]).code(2).says("line 8: unknown key `att`");
     home.run(&["create", SPECS[1]]).code(2).says("mend it first");
     assert_eq!(home.read("schedules.toml"), broken);
 }

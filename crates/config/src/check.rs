@@ -165,7 +165,11 @@ impl Reader {
             self.common(&[defaults])?;
         }
         let databases = top.get("databases").map(|item| self.databases(item)).transpose()?.unwrap_or_default();
-        let mut schedules: Vec<Schedule> = Vec::new();
+        let notifiers = top.get("notifiers").map(|item| self.notifiers(item)).transpose()?.unwrap_or_default();
+        let mut file = File { daemon, databases, notifiers, schedules: Vec::new() };
+        if let Some(defaults) = defaults {
+            self.known_notifiers(&file, &[defaults])?;
+        }
         let mut lines: BTreeMap<String, usize> = BTreeMap::new();
         if let Some(item) = top.get("schedule") {
             let tables: Vec<(&dyn TableLike, Option<usize>)> = if let Some(list) = item.as_array_of_tables() {
@@ -183,11 +187,12 @@ impl Reader {
                         format!("the name {} is taken by the schedule of line {first}; choose another name", schedule.name);
                     return Err(FileError { line: Some(line), message });
                 }
-                self.known_database(table, &schedule, &databases)?;
-                schedules.push(schedule);
+                self.known_database(table, &schedule, &file.databases)?;
+                self.known_notifiers(&file, &[table])?;
+                file.schedules.push(schedule);
             }
         }
-        Ok(File { daemon, databases, schedules })
+        Ok(file)
     }
 
     fn schedule(&self, table: &dyn TableLike, defaults: Option<&dyn TableLike>, at: Option<usize>) -> Found<Schedule> {
@@ -340,6 +345,9 @@ impl Reader {
             hooks: self.hooks(get_item)?,
             drill: self.drill(get_item)?,
             scrub: self.scrub(get_item)?,
+            notify: get("notify")
+                .map(|i| self.texts(i, "notify")?.iter().map(|n| self.parsed(i, Name::new(n))).collect())
+                .transpose()?,
             ..Schedule::new(name, source, Trigger::Manual, timezone)
         })
     }

@@ -30,6 +30,7 @@ impl Reader {
                 "socket" => out.socket = Some(PathBuf::from(self.text_of(item, key)?)),
                 "stop_timeout" => out.stop_timeout = self.span(item, key)?,
                 "restore_roots" => out.restore_roots = self.absolute_paths(item, key)?,
+                "sender" => out.sender = Some(self.mail_address(item, key)?),
                 "log" => out.log = self.log(item)?,
                 _ => {}
             }

@@ -20,6 +20,33 @@ pub type SettingValue = Value;
 /// A schedule to add: its keys and values, in the order in which they shall stand.
 pub type NewSchedule = Vec<(&'static str, Value)>;
 
+/// A part of the file whose entries have names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// `[databases.NAME]`.
+    Databases,
+    /// `[notifiers.NAME]`.
+    Notifiers,
+}
+
+impl Section {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Databases => "databases",
+            Self::Notifiers => "notifiers",
+        }
+    }
+
+    /// One of its entries, in a word; also the command that is about them.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Databases => "database",
+            Self::Notifiers => "notifier",
+        }
+    }
+}
+
 /// Why an edit was not made. The file is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum EditError {
@@ -37,12 +64,12 @@ pub enum EditError {
     /// No schedule has this name.
     #[error("there is no schedule {0}; `backupctl list` shows all")]
     NoSchedule(String),
-    /// No database has this name.
-    #[error("there is no database {0}; `backupctl database list` shows all")]
-    NoDatabase(String),
-    /// A database with this name exists.
-    #[error("there is already a database {0}; choose another name, or `backupctl database delete {0}` first")]
-    DatabaseExists(String),
+    /// No database or notifier has this name.
+    #[error("there is no {0} {1}; `backupctl {0} list` shows all")]
+    NoEntry(&'static str, String),
+    /// A database or notifier with this name exists.
+    #[error("there is already a {0} {1}; choose another name, or `backupctl {0} delete {1}` first")]
+    EntryExists(&'static str, String),
     /// A schedule with this name exists.
     #[error("there is already a schedule {0}; choose another name, or `backupctl delete {0}` first")]
     Exists(String),
@@ -161,33 +188,34 @@ impl Editor {
         })
     }
 
-    /// Adds a database.
+    /// Adds a `[databases.NAME]` or its like.
     ///
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
-    pub fn add_database(&self, name: &Name, keys: Vec<(&'static str, Value)>) -> Result<(), EditError> {
-        self.edit(|document, file| {
-            if file.database(name.as_str()).is_some() {
-                return Err(EditError::DatabaseExists(name.to_string()));
+    pub fn add_entry(&self, section: Section, name: &Name, keys: Vec<(&'static str, Value)>) -> Result<(), EditError> {
+        self.edit(|document, _| {
+            let entries = entries(document, section)?;
+            if entries.contains_key(name.as_str()) {
+                return Err(EditError::EntryExists(section.word(), name.to_string()));
             }
             let mut table = Table::new();
             table.decor_mut().set_prefix("\n");
             for (key, value) in keys {
                 table.insert(key, Item::Value(value));
             }
-            databases(document)?.insert(name.as_str(), Item::Table(table));
+            entries.insert(name.as_str(), Item::Table(table));
             Ok(())
         })
     }
 
-    /// Removes a database.
+    /// Removes a `[databases.NAME]` or its like.
     ///
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
-    pub fn delete_database(&self, name: &str) -> Result<(), EditError> {
-        self.edit(|document, _| match databases(document)?.remove(name) {
+    pub fn delete_entry(&self, section: Section, name: &str) -> Result<(), EditError> {
+        self.edit(|document, _| match entries(document, section)?.remove(name) {
             Some(_) => Ok(()),
-            None => Err(EditError::NoDatabase(name.to_owned())),
+            None => Err(EditError::NoEntry(section.word(), name.to_owned())),
         })
     }
 
@@ -282,14 +310,15 @@ fn still(file: &File, name: &str, version: Option<&str>) -> Result<(), EditError
     }
 }
 
-fn databases(document: &mut DocumentMut) -> Result<&mut dyn toml_edit::TableLike, EditError> {
-    let item = document.entry("databases").or_insert_with(|| {
+fn entries(document: &mut DocumentMut, section: Section) -> Result<&mut dyn toml_edit::TableLike, EditError> {
+    let item = document.entry(section.key()).or_insert_with(|| {
         let mut table = Table::new();
         table.set_implicit(true);
         Item::Table(table)
     });
     item.as_table_like_mut().ok_or_else(|| {
-        EditError::After(FileError { line: None, message: "databases are written as [databases.NAME]".to_owned() })
+        let message = format!("{0} are written as [{0}.NAME]", section.key());
+        EditError::After(FileError { line: None, message })
     })
 }
 

@@ -9,9 +9,9 @@ pub(crate) struct Keys {
 }
 
 pub(crate) const TOP: Keys = Keys {
-    known: &["version", "daemon", "defaults", "databases", "schedule"],
+    known: &["version", "daemon", "defaults", "databases", "notifiers", "schedule"],
     also: &[],
-    later: &["receiver", "destinations", "notifiers", "predecessors"],
+    later: &["receiver", "destinations", "predecessors"],
 };
 
 pub(crate) const DAEMON: Keys = Keys {
@@ -27,10 +27,20 @@ pub(crate) const DAEMON: Keys = Keys {
         "restore_roots",
         "socket",
         "stop_timeout",
+        "sender",
     ],
     also: &[],
-    later: &["catalogue", "sender"],
+    later: &["catalogue"],
 };
+
+pub(crate) const NOTIFIER: Keys =
+    Keys { known: &["email", "webhook", "on", "language", "quiet", "group"], also: &[], later: &[] };
+
+pub(crate) const EMAIL: Keys = Keys { known: &["to", "from", "smtp", "user", "password", "ca"], also: &[], later: &[] };
+
+pub(crate) const WEBHOOK: Keys = Keys { known: &["url", "form", "token", "allow_private", "ca"], also: &[], later: &[] };
+
+pub(crate) const QUIET: Keys = Keys { known: &["from", "to"], also: &[], later: &[] };
 
 pub(crate) const TLS: Keys = Keys { known: &["cert", "key"], also: &[], later: &[] };
 
@@ -51,7 +61,7 @@ pub(crate) const DATABASE: Keys = Keys {
     later: &[],
 };
 
-const LATER_IN_SCHEDULE: &[&str] = &["destinations", "notify"];
+const LATER_IN_SCHEDULE: &[&str] = &["destinations"];
 
 pub(crate) const DEFAULTS: Keys = Keys {
     known: &[
@@ -88,6 +98,7 @@ pub(crate) const DEFAULTS: Keys = Keys {
         "hook_timeout",
         "drill",
         "scrub",
+        "notify",
     ],
     also: &[],
     later: LATER_IN_SCHEDULE,

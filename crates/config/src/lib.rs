@@ -7,12 +7,13 @@ mod edit;
 mod home;
 mod keys;
 pub mod logs;
+mod notifiers;
 mod oneline;
 mod policy;
 mod settings;
 
 pub use check::{FileError, parse, parse_daemon};
-pub use edit::{EditError, Editor, NewSchedule, SAMPLE, SettingValue, version_of};
+pub use edit::{EditError, Editor, NewSchedule, SAMPLE, Section, SettingValue, version_of};
 pub use home::{Home, HomeError, local_zone};
 pub use oneline::{OneLine, OneLineError};
 pub use settings::{DaemonSettings, File, LogFormat, LogSettings, TlsFiles, WebSettings};

@@ -78,6 +78,18 @@ impl Write for RotatingFile {
     }
 }
 
+/// Rotates a log, whatever its size.
+///
+/// # Errors
+/// The system's word.
+pub fn rotate(path: &Path, settings: &LogSettings) -> io::Result<()> {
+    let log = RotatingFile::open(path, settings.max_size, settings.keep)?;
+    log.file.lock()?;
+    let done = log.rotate();
+    log.file.unlock()?;
+    done
+}
+
 /// Starts logging to `path`, and to stderr too where `also_stderr` is set. The guard flushes when it
 /// is dropped; keep it to the end of the program.
 ///

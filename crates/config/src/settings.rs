@@ -1,6 +1,6 @@
 //! What `schedules.toml` says, complete and checked.
 
-use backup_model::{DatabaseSettings, Name, Schedule};
+use backup_model::{DatabaseSettings, Name, NotifierSettings, Schedule};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +13,8 @@ pub struct File {
     pub daemon: DaemonSettings,
     /// Every `[databases.NAME]`.
     pub databases: Vec<DatabaseSettings>,
+    /// Every `[notifiers.NAME]`.
+    pub notifiers: Vec<NotifierSettings>,
     /// Every `[[schedule]]`, in the file's order: the index of `list` is the place here.
     pub schedules: Vec<Schedule>,
 }
@@ -28,6 +30,12 @@ impl File {
     #[must_use]
     pub fn database(&self, name: &str) -> Option<&DatabaseSettings> {
         self.databases.iter().find(|d| d.name.as_str() == name)
+    }
+
+    /// A notifier by its name.
+    #[must_use]
+    pub fn notifier(&self, name: &str) -> Option<&NotifierSettings> {
+        self.notifiers.iter().find(|n| n.name.as_str() == name)
     }
 
     /// A schedule by its name or its index in `list`.
@@ -55,6 +63,8 @@ pub struct DaemonSettings {
     pub web: WebSettings,
     /// Copies asked for by the route of S0 may only be written beneath these folders.
     pub allowed_destinations: Vec<PathBuf>,
+    /// Who mail is from, if a notifier does not say.
+    pub sender: Option<String>,
     /// Log files.
     pub log: LogSettings,
 }
@@ -104,6 +114,7 @@ impl Default for DaemonSettings {
             restore_roots: Vec::new(),
             web: WebSettings::default(),
             allowed_destinations: Vec::new(),
+            sender: None,
             log: LogSettings::default(),
         }
     }

@@ -116,6 +116,10 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
         let app = app.clone();
         async move { app.run_queue().await }
     });
+    let outbox = tokio::spawn({
+        let app = app.clone();
+        async move { app.run_outbox().await }
+    });
     let signals = tokio::spawn(hear_signals(app.clone())?);
     notify::watchdog();
     notify::ready(&format!("{} schedules", app.file().schedules.len()));
@@ -137,7 +141,7 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
     // Whoever still listens to a run gets its last event; nobody is waited for for ever.
     let _ = end_tcp.send(true);
     let _ = tokio::time::timeout(Duration::from_secs(4), async { tokio::join!(server, tcp) }).await;
-    for task in [clock, queue, signals] {
+    for task in [clock, queue, outbox, signals] {
         task.abort();
     }
     app.catalogue().close().await;

@@ -57,6 +57,8 @@ pub struct Schedule {
     pub drill: Option<Duration>,
     /// How much is read back, how often.
     pub scrub: Option<Scrub>,
+    /// Who hears of it; nobody named means every notifier, an empty list none.
+    pub notify: Option<Vec<Name>>,
 }
 
 impl Schedule {
@@ -85,6 +87,7 @@ impl Schedule {
             hooks: Hooks::default(),
             drill: None,
             scrub: None,
+            notify: None,
         }
     }
 }

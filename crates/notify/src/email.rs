@@ -78,6 +78,17 @@ impl Mail {
         Ok(builder.build())
     }
 
+    /// Every command has its limit in the transport; a server that answers just in time each time is left too.
+    async fn patiently<T>(
+        &self,
+        work: impl Future<Output = Result<T, lettre::transport::smtp::Error>>,
+    ) -> Result<T, NotifyError> {
+        match tokio::time::timeout(LIMIT * 3, work).await {
+            Ok(done) => done.map_err(|e| told(&self.settings, &e)),
+            Err(_) => Err(NotifyError::Connect(format!("{} took longer than {} s", self.settings.smtp, (LIMIT * 3).as_secs()))),
+        }
+    }
+
     /// Sends a message.
     ///
     /// # Errors
@@ -90,8 +101,7 @@ impl Mail {
         let mail = builder
             .multipart(MultiPart::alternative_plain_html(message.text.clone(), message.html.clone()))
             .map_err(|e| NotifyError::Settings(format!("the mail cannot be written: {e}")))?;
-        self.transport()?.send(mail).await.map_err(|e| told(&self.settings, &e))?;
-        Ok(())
+        self.patiently(self.transport()?.send(mail)).await.map(|_| ())
     }
 
     /// Tries every step, and sends a message at the end.
@@ -115,7 +125,7 @@ impl Mail {
         };
         let user = self.settings.user.as_ref().map(|u| format!(", signed in as {u}")).unwrap_or_default();
         let connected = match self.transport() {
-            Ok(transport) => transport.test_connection().await.map_err(|e| told(&self.settings, &e)),
+            Ok(transport) => self.patiently(transport.test_connection()).await,
             Err(e) => Err(e),
         };
         match connected {

@@ -1,14 +1,12 @@
 //! Proofs: trial restores and scrubbing, by hand and by the clock.
 
 use crate::live::LiveRun;
-use crate::request::new_uuid;
 use crate::work::{Outcome, blocking};
 use crate::{App, OperationError};
 use backup_databases::DatabaseError;
 use backup_engine::{DrillPlan, EngineError, Observer, VerifyDepth, is_stream};
 use backup_model::{
-    Alert, AlertKind, ArchiveRecord, Cause, Note, NoteLevel, Operation, Run, RunCounts, RunId, Schedule, format_duration,
-    format_size,
+    AlertKind, ArchiveRecord, Cause, Note, NoteLevel, Operation, Run, RunCounts, Schedule, format_duration, format_size,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -85,15 +83,6 @@ impl App {
         self.submit_new(new).await
     }
 
-    /// Records something that somebody should hear of.
-    pub(crate) async fn alert(&self, kind: AlertKind, name: &str, run: RunId, text: String) {
-        tracing::error!("alert ({kind}) about {name}: {text}");
-        let alert = Alert { id: new_uuid(), at: self.now(), kind, name: name.to_owned(), run: Some(run), text };
-        if let Err(e) = self.catalogue().add_alert(&alert).await {
-            tracing::error!("the alert cannot be recorded: {e}");
-        }
-    }
-
     pub(crate) async fn work_drill(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
         let wish: DrillWish = serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
         if is_stream(&wish.archive) {
@@ -156,7 +145,7 @@ impl App {
             if let Some(id) = run.archive.filter(|_| archive_is_to_blame) {
                 self.catalogue().set_verified(id, self.now(), true, false).await?;
             }
-            self.alert(AlertKind::DrillFailed, name, run.id, text).await;
+            self.alert(AlertKind::DrillFailed, name, Some(run.id), text).await;
             return Err(OperationError::Failed(what));
         }
         let report = done?;
@@ -200,7 +189,7 @@ impl App {
                     if matches!(e, DatabaseError::Refused(_)) {
                         self.catalogue().set_verified(record.manifest.id, self.now(), true, false).await?;
                     }
-                    self.alert(AlertKind::DrillFailed, name, run.id, text).await;
+                    self.alert(AlertKind::DrillFailed, name, Some(run.id), text).await;
                     return Err(OperationError::Failed(format!("{shown}: {e}")));
                 }
                 Err(e) => {
@@ -264,7 +253,7 @@ impl App {
                 }
                 Err(e) => {
                     let text = format!("{} is damaged: {e}", record.path);
-                    self.alert(AlertKind::Damaged, record.manifest.schedule.as_str(), run.id, text).await;
+                    self.alert(AlertKind::Damaged, record.manifest.schedule.as_str(), Some(run.id), text).await;
                     live.note(Note { level: NoteLevel::Warning, path: record.path.clone(), text: e.to_string() });
                     damaged.push(record.path.clone());
                 }

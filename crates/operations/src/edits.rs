@@ -50,6 +50,7 @@ const ORDER: &[&str] = &[
     "hook_timeout",
     "drill",
     "scrub",
+    "notify",
 ];
 
 fn value(key: &str, json: &Json) -> Result<Value, OperationError> {

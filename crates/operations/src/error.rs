@@ -96,8 +96,8 @@ impl From<CatalogueError> for OperationError {
 impl From<EditError> for OperationError {
     fn from(error: EditError) -> Self {
         match error {
-            EditError::NoSchedule(_) | EditError::NoDatabase(_) => Self::NotFound(error.to_string()),
-            EditError::Exists(_) | EditError::DatabaseExists(_) => Self::Conflict(error.to_string()),
+            EditError::NoSchedule(_) | EditError::NoEntry(..) => Self::NotFound(error.to_string()),
+            EditError::Exists(_) | EditError::EntryExists(..) => Self::Conflict(error.to_string()),
             EditError::Changed(_) => Self::Changed(error.to_string()),
             EditError::Before { .. } | EditError::After(_) => Self::Invalid(error.to_string()),
             EditError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {

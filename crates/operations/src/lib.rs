@@ -2,6 +2,7 @@
 //! file, the engine and the catalogue together. Nothing here knows HTTP.
 
 mod access;
+mod alerts;
 mod app;
 mod backup;
 mod checks;
@@ -13,6 +14,8 @@ mod hooks;
 mod kinds;
 mod live;
 mod locks;
+mod maintenance;
+mod metrics;
 mod planner;
 mod prune;
 mod reconcile;
@@ -25,18 +28,21 @@ mod upkeep;
 mod work;
 
 pub use access::{Caller, MIN_PASSWORD, NewSecret, Refused};
+pub use alerts::{NewNotifier, NewWay, NotifierState};
 pub use app::{App, Mode};
 pub use checks::{DrillWish, ScrubWish};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use databases::{DatabaseWish, NewPassword};
+pub use databases::DatabaseWish;
 pub use edits::Settings;
 pub use error::OperationError;
 pub use live::Snapshot;
 pub use locks::{HomeLock, PidLock, lock_holder};
+pub use maintenance::{Cleaned, Finding, Level, RebuildWish, Rescued};
+pub use metrics::Metric;
 pub use prune::PrunePlan;
 pub use request::{Report, RestoreWish, VerifyWish};
 pub use resolve::{Resolved, split_version};
-pub use secrets::{GivenKeys, secret_file};
+pub use secrets::{GivenKeys, GivenSecret, secret_file};
 pub use status::{ConfigStatus, NextRun, Status};
 pub use upkeep::Found;
 

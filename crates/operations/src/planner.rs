@@ -2,7 +2,7 @@
 
 use crate::App;
 use backup_catalogue::ScheduleState;
-use backup_model::{Cause, Operation, Schedule};
+use backup_model::{AlertKind, Cause, Operation, Schedule};
 use chrono::{DateTime, Duration, Utc};
 use std::collections::BTreeMap;
 
@@ -133,7 +133,8 @@ impl App {
         let name = schedule.name.as_str();
         let local = planned.with_timezone(&schedule.timezone);
         let Some(cause) = run else {
-            tracing::warn!("{name} missed its run of {local}; it is not made up for (catch_up = false)");
+            let text = format!("the run of {local} did not happen and is not made up for (catch_up = false)");
+            self.alert(AlertKind::Missed, name, None, text).await;
             return Ok(true);
         };
         if cause == Cause::CatchUp {
@@ -175,6 +176,16 @@ impl App {
                 && let Err(e) = self.plan_checks().await
             {
                 tracing::error!("trial restores and scrubs cannot be planned: {e}");
+            }
+            if second % 60 == 15
+                && let Err(e) = self.watch_stale().await
+            {
+                tracing::error!("it cannot be found out which backups are overdue: {e}");
+            }
+            if second % 600 == 25
+                && let Err(e) = self.watch_disk().await
+            {
+                tracing::error!("the disk cannot be looked at: {e}");
             }
             if self.file_changed() {
                 self.reload();

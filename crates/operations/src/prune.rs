@@ -103,8 +103,9 @@ impl App {
             error: failure.as_ref().map(ToString::to_string),
             made: Vec::new(),
             notes: Vec::new(),
+            alerts: Vec::new(),
         };
-        self.catalogue().finish(id, &finish).await?;
+        self.end_run_of(id, &finish).await?;
         crate::work::log_end(Operation::Prune, name, &finish, "");
         plan.run = Some(id);
         failure.map_or(Ok(plan), Err)

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Whether the holder of a lease is surely gone: this machine has booted since, or has no such process.
-fn is_dead(lease: &Lease, own: &Lease) -> bool {
+pub(crate) fn is_dead(lease: &Lease, own: &Lease) -> bool {
     let gone = || {
         i32::try_from(lease.pid)
             .is_ok_and(|pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH))
@@ -56,8 +56,9 @@ impl App {
                 error: Some("interrupted: the program or the machine stopped while it ran".into()),
                 made: Vec::new(),
                 notes: Vec::new(),
+                alerts: Vec::new(),
             };
-            self.catalogue().finish(run.id, &finish).await?;
+            self.end_run(&run, &finish).await?;
             tracing::error!("{} of {} was interrupted (run {})", run.operation, run.name, run.id);
         }
         let deleting = if alone { self.catalogue().deleting().await? } else { Vec::new() };
@@ -103,7 +104,7 @@ impl App {
         Ok(())
     }
 
-    async fn tidy_folder(&self, name: &Name) -> Result<(), OperationError> {
+    pub(crate) async fn tidy_folder(&self, name: &Name) -> Result<(), OperationError> {
         let home = self.need_home()?;
         let Some(_lock) = ScheduleLock::try_take(home, name)? else { return Ok(()) };
         let folder = home.backups().join(name.as_str());

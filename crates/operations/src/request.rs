@@ -266,8 +266,9 @@ impl App {
             error: report.error.clone(),
             made: Vec::new(),
             notes: report.notes.clone(),
+            alerts: Vec::new(),
         };
-        self.catalogue().finish(new.id, &finish).await?;
+        self.end_run_of(new.id, &finish).await?;
         if operation == Operation::Verify
             && let Some(id) = report.archive
         {
@@ -298,8 +299,9 @@ impl App {
                 error: Some("cancelled before it began".into()),
                 made: Vec::new(),
                 notes: Vec::new(),
+                alerts: Vec::new(),
             };
-            self.catalogue().finish(run.id, &finish).await?;
+            self.end_run(&run, &finish).await?;
         }
         tracing::info!("cancelling the {} of {} (run {})", run.operation, run.name, run.id);
         self.find_run(&run.id.to_string()).await

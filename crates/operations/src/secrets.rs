@@ -3,6 +3,8 @@
 use crate::{App, OperationError};
 use backup_engine::{Access, Keys, Recipients, Seal};
 use backup_model::{Encrypt, Schedule, SecretSource};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -20,6 +22,16 @@ pub struct GivenKeys {
     pub keys: Vec<PathBuf>,
     /// The passphrase of these keys.
     pub key_passphrase: Option<String>,
+}
+
+/// Where a secret of an entry that is added comes from.
+pub enum GivenSecret {
+    /// The first line of a file.
+    File(String),
+    /// A variable of the daemon's environment.
+    Env(String),
+    /// This one: it is kept in a file of the home that only its owner can read.
+    Text(String),
 }
 
 fn first_line(text: &str, what: &str) -> Result<String, OperationError> {
@@ -67,6 +79,43 @@ pub(crate) async fn read(source: &SecretSource, root: &Path) -> Result<String, O
 }
 
 impl App {
+    /// What stands in the schedules file for a secret; one that is given itself is written into `secrets/NAME` of the
+    /// home.
+    pub(crate) fn keep_secret(&self, name: &str, given: GivenSecret) -> Result<backup_config::Value, OperationError> {
+        let (key, value) = match given {
+            GivenSecret::File(path) => ("file", path),
+            GivenSecret::Env(variable) => ("env", variable),
+            GivenSecret::Text(text) => {
+                let folder = self.need_home()?.root().join("secrets");
+                let path = folder.join(name);
+                let write = || -> std::io::Result<()> {
+                    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+                        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
+                        _ => {}
+                    }
+                    let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
+                    writeln!(file, "{text}")?;
+                    file.sync_all()
+                };
+                write().map_err(|e| OperationError::Failed(format!("the secret cannot be kept in {}: {e}", path.display())))?;
+                ("file", format!("secrets/{name}"))
+            }
+        };
+        let mut table = backup_config::InlineTable::new();
+        table.insert(key, value.into());
+        Ok(backup_config::Value::InlineTable(table))
+    }
+
+    /// Removes a secret that was kept here, if one was.
+    pub(crate) fn forget_secret(&self, name: &str) -> Result<(), OperationError> {
+        let kept = self.need_home()?.root().join("secrets").join(name);
+        match std::fs::remove_file(&kept) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => tracing::warn!("the secret in {} stays: {e}", kept.display()),
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Where clear indexes of encrypted archives lie.
     pub(crate) fn local_indexes(&self) -> Option<PathBuf> {
         self.home().map(|h| h.state().join("indexes"))

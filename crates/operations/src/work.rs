@@ -78,6 +78,7 @@ impl App {
             error: Some(error.clone()),
             made: Vec::new(),
             notes: Vec::new(),
+            alerts: Vec::new(),
         };
         self.live().keep_end(id, KeptEnd { finish, error });
     }
@@ -110,7 +111,7 @@ impl App {
         let made = done.as_ref().ok().and_then(|o| o.made.first()).map(|r| r.path.display().to_string());
         let finish = self.finish_of(done, &live, notes);
         let more = made.map(|p| format!(" in {p}")).unwrap_or_default();
-        match self.write_down(id, &finish).await {
+        match self.write_down(&run, &finish).await {
             Ok(()) => log_end(run.operation, &run.name, &finish, &more),
             Err(e) => {
                 // The archive has its sidecar and is taken in when the catalogue works again.
@@ -123,6 +124,13 @@ impl App {
             && matches!(finish.status, RunStatus::Completed | RunStatus::Warning)
         {
             self.prune_after(&run.name).await;
+        }
+        // Where no daemon runs, nobody else sends what is to be told.
+        if self.mode() == crate::Mode::InProcess
+            && self.catalogue().is_recorded()
+            && let Err(e) = self.send_waiting(true).await
+        {
+            tracing::error!("the outbox cannot be read: {e}");
         }
         self.live().end(id);
         self.wake().notify_one();
@@ -159,6 +167,7 @@ impl App {
                     error,
                     made: outcome.made.into_iter().map(|r| (r.manifest, r.path.display().to_string())).collect(),
                     notes,
+                    alerts: Vec::new(),
                 }
             }
             Err(e) => {
@@ -170,20 +179,21 @@ impl App {
                     error: Some(e.to_string()),
                     made: Vec::new(),
                     notes,
+                    alerts: Vec::new(),
                 }
             }
         }
     }
 
     /// Writes the end of a run down; a disk that is full for the moment gets a few chances.
-    async fn write_down(&self, id: RunId, finish: &Finish) -> Result<(), CatalogueError> {
+    async fn write_down(&self, run: &Run, finish: &Finish) -> Result<(), CatalogueError> {
         let mut done = Ok(());
         for wait in [0, 1, 5, 20] {
             tokio::time::sleep(Duration::from_secs(wait)).await;
-            done = self.catalogue().finish(id, finish).await;
+            done = self.end_run(run, finish).await;
             match &done {
                 Ok(()) => break,
-                Err(e) => tracing::error!("the end of run {id} ({}) cannot be recorded: {e}", finish.status),
+                Err(e) => tracing::error!("the end of run {} ({}) cannot be recorded: {e}", run.id, finish.status),
             }
         }
         done
@@ -192,7 +202,7 @@ impl App {
     /// Tries again to record ends that the catalogue would not take.
     pub(crate) async fn record_kept_ends(&self) {
         for (id, end) in self.live().kept_ends() {
-            if self.catalogue().finish(id, &end.finish).await.is_ok() {
+            if self.end_run_of(id, &end.finish).await.is_ok() {
                 self.live().forget_end(id);
             }
         }
@@ -264,7 +274,7 @@ impl App {
         if let Err(e) = &seen
             && says
         {
-            self.alert(AlertKind::Damaged, &run.name, run.id, e.to_string()).await;
+            self.alert(AlertKind::Damaged, &run.name, Some(run.id), e.to_string()).await;
         }
         let seen = match seen {
             Err(OperationError::Engine(e @ EngineError::NoKey { .. })) => {

@@ -168,6 +168,17 @@ POST   /api/v1/databases                      admin
 DELETE /api/v1/databases/{name}               admin
 POST   /api/v1/databases/{name}/test          operate
 POST   /api/v1/database-restores              operate
+GET    /healthz                               -
+GET    /readyz                                -
+GET    /metrics                               read
+GET    /api/v1/check                          operate
+POST   /api/v1/check/fixes                    admin
+POST   /api/v1/cleanup                        admin
+POST   /api/v1/rescue                         admin
+GET    /api/v1/notifiers                      read
+POST   /api/v1/notifiers                      admin
+DELETE /api/v1/notifiers/{name}               admin
+POST   /api/v1/notifiers/{name}/test          operate
 GET    /api/v1/stats                          read
 ";
 

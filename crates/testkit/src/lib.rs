@@ -3,12 +3,16 @@
 mod broken;
 mod history;
 mod home;
+mod hooks;
+mod mail;
 mod servers;
 mod tree;
 
 pub use broken::{Breaks, mount_broken};
 pub use history::RandomTree;
 pub use home::{Ran, TestHome};
+pub use hooks::{Asked, HookServer};
+pub use mail::{MAIL_USER, MailServer, mails, make_certificates};
 pub use servers::{Mariadb, POSTGRES_SCHEMA, Postgres, percent, same_text};
 pub use tree::{describe, make_extremes, make_many, make_tree, make_tree_as_root};
 

@@ -5,6 +5,8 @@ mod access;
 mod archives;
 mod checks;
 mod databases;
+mod maintenance;
+mod notifiers;
 mod problem;
 mod requests;
 mod runs;
@@ -20,6 +22,8 @@ pub use checks::{
     AlertView, DrillRequest, DrillView, FindView, FoundView, ProvenView, RebuildRequest, ScrubRequest, UnreadView, VersionView,
 };
 pub use databases::{DatabaseRestoreRequest, DatabaseView, NewDatabase, TestStep};
+pub use maintenance::{CheckView, CleanedView, CleanupRequest, FindingView, FixRequest, RescueRequest, RescuedView};
+pub use notifiers::{NewNotifierRequest, NotifierView};
 pub use problem::Problem;
 pub use requests::{
     CreateSchedule, DuplicateSchedule, PruneRequest, ReportRequest, RestoreRequest, RunRequest, StopRequest, VerifyRequest,

@@ -2,28 +2,18 @@
 
 mod access;
 mod databases;
+mod notifiers;
 
 pub(crate) use access::{AuditCommand, TokenCommand, UserCommand};
 pub(crate) use databases::{DatabaseCommand, IntoArgs, PlaceArgs};
+pub(crate) use notifiers::NotifierCommand;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Commands and flags that later versions bring.
-pub(crate) const LATER: &[&str] = &[
-    "check",
-    "cleanup",
-    "destination",
-    "notifier",
-    "push",
-    "compare",
-    "export",
-    "template",
-    "sample-data",
-    "recover",
-    "--destination",
-    "--notify",
-];
+pub(crate) const LATER: &[&str] =
+    &["check", "cleanup", "destination", "push", "compare", "export", "template", "sample-data", "recover", "--destination"];
 
 /// Backs up folders and databases on schedules, and brings them back.
 #[derive(Parser)]
@@ -137,6 +127,9 @@ pub(crate) struct SettingArgs {
     /// Copy live databases of SQLite in the source consistently, through its backup API
     #[arg(long)]
     pub(crate) sqlite: bool,
+    /// Who hears of it: a notifier (may be given several times; default: every one)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) notify: Vec<String>,
     /// Do not cross into other file systems
     #[arg(long)]
     pub(crate) one_file_system: bool,
@@ -349,6 +342,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: DatabaseCommand,
     },
+    /// Add, test, list and delete notifiers: mail and webhooks
+    #[command(
+        after_help = "Examples:\n  backupctl notifier add ops --email ops@example.org --smtp smtps://mail.example.org --user backup --password-file /etc/backupd/smtp.password\n  backupctl notifier test ops\n  backupctl create docs --source documents --at 09:00 --notify ops"
+    )]
+    Notifier {
+        #[command(subcommand)]
+        command: NotifierCommand,
+    },
     /// Add, list and delete users of the page and the API, give them passwords
     #[command(
         after_help = "Examples:\n  backupctl user add ada --role admin\n  pass show backup/ada | backupctl user add ada --role admin --password-stdin\n  backupctl user passwd ada\n\nRoles: viewer looks, operator also runs, restores and verifies, admin does everything."
@@ -504,6 +505,43 @@ pub(crate) enum Command {
     Rebuild {
         /// Only archives of this schedule
         name: Option<String>,
+        /// Take archives below this folder into the catalogue, for example after they were moved
+        #[arg(long, value_name = "DIR", conflicts_with = "name")]
+        scan: Option<PathBuf>,
+        /// Forget archives that are not there any more
+        #[arg(long, conflicts_with = "name")]
+        fix_missing: bool,
+        /// Only say what --scan and --fix-missing would do
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Look at everything that backups need, and say what is wrong and what to do
+    #[command(
+        after_help = "Examples:\n  backupctl check\n  backupctl check --json\n  backupctl check --fix\n\nOn a terminal --fix asks before each thing; with --yes it does not.\nExit codes: 0 all is well, 3 warnings only, 1 errors."
+    )]
+    Check {
+        /// Mend what can be mended
+        #[arg(long)]
+        fix: bool,
+        /// Do not ask before mending
+        #[arg(long, requires = "fix")]
+        yes: bool,
+        /// Read every archive back to its last byte too
+        #[arg(long)]
+        deep: bool,
+    },
+    /// End runs that are stuck, and remove what interrupted work has left
+    #[command(after_help = "Examples:\n  backupctl cleanup --dry-run\n  backupctl cleanup --hours 1")]
+    Cleanup {
+        /// Only what is at least so many hours old
+        #[arg(long, default_value_t = 6)]
+        hours: u32,
+        /// Whatever its age, and whoever seems to work on it
+        #[arg(long)]
+        force: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
     },
     /// List what somebody should hear of, newest first: damaged archives, failed trial restores
     #[command(after_help = "Example:\n  backupctl alerts")]

@@ -56,16 +56,7 @@ pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8
         DatabaseCommand::Test { name } => {
             let path = format!("/api/v1/databases/{}/test", encode(&name));
             let page: Page<TestStep> = c.connect().await?.client.post(&path, &serde_json::json!({})).await?;
-            let well = page.items.iter().all(|s| s.ok);
-            if c.json {
-                output::json(&page)?;
-            } else {
-                for step in &page.items {
-                    line(format!("{:4} {:10} {}", if step.ok { "ok" } else { "FAIL" }, step.step, safe(&step.text)))?;
-                }
-                line(if well { format!("{name} can be backed up") } else { format!("{name} cannot be backed up as it stands") })?;
-            }
-            Ok(u8::from(!well))
+            steps(c, &page, &format!("{name} can be backed up"), &format!("{name} cannot be backed up as it stands"))
         }
         DatabaseCommand::Delete { name } => {
             let connection = c.connect().await?;
@@ -75,6 +66,20 @@ pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8
             Ok(0)
         }
     }
+}
+
+/// Shows the steps of a test, and what they come to.
+pub(super) fn steps(c: &Context, page: &Page<TestStep>, good: &str, bad: &str) -> Result<u8, Failure> {
+    let well = page.items.iter().all(|s| s.ok);
+    if c.json {
+        output::json(page)?;
+    } else {
+        for step in &page.items {
+            line(format!("{:4} {:10} {}", if step.ok { "ok" } else { "FAIL" }, step.step, safe(&step.text)))?;
+        }
+        line(if well { good } else { bad })?;
+    }
+    Ok(u8::from(!well))
 }
 
 /// The URL that flags say.
@@ -99,7 +104,7 @@ fn url_of(place: PlaceArgs) -> Result<String, Failure> {
     Ok(url.to_string())
 }
 
-fn absolute(path: &Path) -> Result<String, Failure> {
+pub(super) fn absolute(path: &Path) -> Result<String, Failure> {
     let path = std::path::absolute(path)?;
     path.to_str().map(str::to_owned).ok_or_else(|| Failure::new(2, format!("{} is not UTF-8", path.display())))
 }

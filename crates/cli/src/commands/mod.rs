@@ -7,6 +7,8 @@ mod daemon;
 mod databases;
 mod history;
 mod keys;
+mod maintenance;
+mod notifiers;
 mod restore;
 mod runs;
 mod schedules;
@@ -77,6 +79,7 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
         Command::Database { command } => databases::database(&c, command).await,
         Command::User { command } => access::user(&c, command).await,
         Command::Token { command } => access::token(&c, command).await,
+        Command::Notifier { command } => notifiers::notifier(&c, command).await,
         Command::Audit { command } => access::audit(&c, command).await,
         Command::Backups { name } => archives::backups(&c, name.as_deref()).await,
         Command::Browse { archive, path } => archives::browse(&c, &archive, path.as_deref()).await,
@@ -86,7 +89,17 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
         Command::Drill { archive, sample } => checks::drill(&c, &archive, sample).await,
         Command::Scrub { name, percent, limit } => checks::scrub(&c, name.as_deref(), percent, limit.map(|l| l.as_secs())).await,
         Command::Consolidate { name } => checks::consolidate(&c, &name).await,
-        Command::Rebuild { name } => checks::rebuild(&c, name.as_deref()).await,
+        Command::Rebuild { name, scan, fix_missing, dry_run } => {
+            if scan.is_none() && !fix_missing {
+                return checks::rebuild(&c, name.as_deref()).await;
+            }
+            let scan = scan.map(|s| databases::absolute(&s)).transpose()?;
+            maintenance::rescue(&c, &backup_wire::RescueRequest { scan, fix_missing, dry_run }).await
+        }
+        Command::Check { fix, yes, deep } => maintenance::check(&c, fix, yes, deep).await,
+        Command::Cleanup { hours, force, dry_run } => {
+            maintenance::cleanup(&c, &backup_wire::CleanupRequest { hours, force, dry_run }).await
+        }
         Command::Find { pattern, schedule, ignore_case, limit } => {
             checks::find(&c, &pattern, schedule.as_deref(), ignore_case, limit).await
         }

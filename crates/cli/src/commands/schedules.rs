@@ -64,6 +64,7 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
     put("exclude_presets", list(&args.exclude_preset));
     put("ignore_files", list(&args.ignore_file));
     put("accept_unreadable", list(&args.accept_unreadable));
+    put("notify", list(&args.notify));
     put("nice", args.nice.map(Value::from));
     put("ionice", args.ionice.clone().map(Value::from));
     put("limit", args.limit.clone().map(Value::from));

@@ -6,12 +6,12 @@ mod restore;
 pub use restore::DatabaseWish;
 
 use crate::live::LiveRun;
+use crate::secrets::GivenSecret;
 use crate::{App, OperationError, secrets};
+use backup_config::Section;
 use backup_databases::{Connection, Watch};
 use backup_engine::{LiveDatabases, Observer};
 use backup_model::{DatabaseSettings, Name, Note};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -40,18 +40,6 @@ impl Watch for Deaf {
     fn cancelled(&self) -> bool {
         false
     }
-}
-
-/// Where the password of a database that is added comes from.
-pub enum NewPassword {
-    /// None is needed.
-    None,
-    /// The first line of a file.
-    File(String),
-    /// A variable of the daemon's environment.
-    Env(String),
-    /// This one: it is kept in a file of the home that only its owner can read.
-    Text(String),
 }
 
 /// Joins work on a database on a thread of its own.
@@ -115,48 +103,18 @@ impl App {
     ///
     /// # Errors
     /// The name is taken or wrong, or the URL is.
-    pub fn add_database(&self, name: &str, url: &str, password: NewPassword) -> Result<(), OperationError> {
+    pub fn add_database(&self, name: &str, url: &str, password: Option<GivenSecret>) -> Result<(), OperationError> {
         let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-        let reference = |key: &str, value: &str| {
-            let mut table = backup_config::InlineTable::new();
-            table.insert(key, value.into());
-            Some(backup_config::Value::InlineTable(table))
-        };
-        let password = match password {
-            NewPassword::None => None,
-            NewPassword::File(path) => reference("file", &path),
-            NewPassword::Env(variable) => reference("env", &variable),
-            NewPassword::Text(text) => {
-                if self.file().database(name.as_str()).is_some() {
-                    return Err(OperationError::Conflict(format!("there is already a database {name}; delete it first")));
-                }
-                reference("file", &self.keep_password(&name, &text)?)
-            }
-        };
+        if self.file().database(name.as_str()).is_some() {
+            return Err(OperationError::Conflict(format!("there is already a database {name}; delete it first")));
+        }
         let mut keys = vec![("url", url.into())];
-        keys.extend(password.map(|p| ("password", p)));
-        self.editor()?.add_database(&name, keys)?;
+        if let Some(password) = password {
+            keys.push(("password", self.keep_secret(&format!("database-{name}"), password)?));
+        }
+        self.editor()?.add_entry(Section::Databases, &name, keys)?;
         self.edited(&format!("added the database {name}"));
         Ok(())
-    }
-
-    /// Writes a password into a file of the home and answers its path relative to the home.
-    fn keep_password(&self, name: &Name, text: &str) -> Result<String, OperationError> {
-        let home = self.need_home()?;
-        let folder = home.root().join("secrets");
-        let path = folder.join(format!("database-{name}"));
-        let write = || -> std::io::Result<()> {
-            use std::os::unix::fs::DirBuilderExt;
-            match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
-                Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
-                _ => {}
-            }
-            let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
-            writeln!(file, "{text}")?;
-            file.sync_all()
-        };
-        write().map_err(|e| OperationError::Failed(format!("the password cannot be kept in {}: {e}", path.display())))?;
-        Ok(format!("secrets/database-{name}"))
     }
 
     /// Removes a database from the file; its archives stay. A password that was kept here goes.
@@ -171,15 +129,8 @@ impl App {
                 schedule.name
             )));
         }
-        if file.database(name).is_none() {
-            return Err(OperationError::NotFound(format!("there is no database {name}; `backupctl database list` shows all")));
-        }
-        self.editor()?.delete_database(name)?;
-        let kept = self.need_home()?.root().join("secrets").join(format!("database-{name}"));
-        match std::fs::remove_file(&kept) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => tracing::warn!("the password in {} stays: {e}", kept.display()),
-            _ => {}
-        }
+        self.editor()?.delete_entry(Section::Databases, name)?;
+        self.forget_secret(&format!("database-{name}"))?;
         self.edited(&format!("deleted the database {name}"));
         Ok(())
     }

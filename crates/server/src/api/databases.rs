@@ -6,9 +6,25 @@ use crate::problem::{ApiError, ApiResult};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use backup_operations::{App, Caller, DatabaseWish, NewPassword};
+use backup_operations::{App, Caller, DatabaseWish, GivenSecret};
 use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, Problem, RunView, TestStep};
 use std::path::PathBuf;
+
+/// A secret that is given in at most one way.
+pub(super) fn secret_of(
+    what: &str,
+    text: Option<String>,
+    file: Option<String>,
+    variable: Option<String>,
+) -> ApiResult<Option<GivenSecret>> {
+    match (text, file, variable) {
+        (None, None, None) => Ok(None),
+        (Some(text), None, None) => Ok(Some(GivenSecret::Text(text))),
+        (None, Some(path), None) => Ok(Some(GivenSecret::File(path))),
+        (None, None, Some(name)) => Ok(Some(GivenSecret::Env(name))),
+        _ => Err(ApiError::invalid(format!("give at most one of {what}, {what}_file and {what}_env"))),
+    }
+}
 
 fn view(app: &App, name: &str) -> ApiResult<DatabaseView> {
     let file = app.file();
@@ -31,13 +47,7 @@ pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>)
 /// Adds a database to the file.
 #[utoipa::path(post, path = "/api/v1/databases", request_body = NewDatabase, responses((status = 201, body = DatabaseView), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn add(State(app): State<App>, Body(new): Body<NewDatabase>) -> ApiResult<(StatusCode, Json<DatabaseView>)> {
-    let password = match (new.password, new.password_file, new.password_env) {
-        (None, None, None) => NewPassword::None,
-        (Some(text), None, None) => NewPassword::Text(text),
-        (None, Some(path), None) => NewPassword::File(path),
-        (None, None, Some(name)) => NewPassword::Env(name),
-        _ => return Err(ApiError::invalid("give at most one of password, password_file and password_env")),
-    };
+    let password = secret_of("password", new.password, new.password_file, new.password_env)?;
     app.add_database(&new.name, &new.url, password)?;
     Ok((StatusCode::CREATED, Json(view(&app, &new.name)?)))
 }

@@ -6,6 +6,8 @@ mod checks;
 mod databases;
 mod docs;
 mod history;
+mod maintenance;
+mod notifiers;
 mod runs;
 mod schedules;
 mod system;
@@ -82,6 +84,17 @@ fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
         .rule(ADMIN, routes!(databases::delete))
         .rule(OPERATE, routes!(databases::test))
         .rule(OPERATE, routes!(databases::restore))
+        .rule(PUBLIC, routes!(maintenance::healthz))
+        .rule(PUBLIC, routes!(maintenance::readyz))
+        .rule(READ, routes!(maintenance::metrics))
+        .rule(OPERATE, routes!(maintenance::check))
+        .rule(ADMIN, routes!(maintenance::fix))
+        .rule(ADMIN, routes!(maintenance::cleanup))
+        .rule(ADMIN, routes!(maintenance::rescue))
+        .rule(READ, routes!(notifiers::list))
+        .rule(ADMIN, routes!(notifiers::add))
+        .rule(ADMIN, routes!(notifiers::delete))
+        .rule(OPERATE, routes!(notifiers::test))
         .rule(READ, routes!(history::stats));
     let (router, mut document) = routes.into_inner().split_for_parts();
     components(document.components.get_or_insert_default());

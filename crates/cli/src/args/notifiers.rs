@@ -1,0 +1,76 @@
+//! Notifiers.
+
+use clap::{Args as ClapArgs, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Subcommand)]
+pub(crate) enum NotifierCommand {
+    /// Add a notifier to schedules.toml
+    #[command(
+        after_help = "Examples:\n  pass show smtp | backupctl notifier add ops --email ops@example.org --smtp smtps://mail.example.org --user backup --password-stdin\n  backupctl notifier add chat --form slack --webhook-file /etc/backupd/slack.url\n  backupctl notifier add phone --form ntfy --webhook https://ntfy.sh/my-secret-topic --on failure --on stale\n  backupctl notifier add watchdog --form healthchecks --webhook https://hc-ping.com/UUID --on success --on failure\n\nWithout --on it hears of failure, recovery, missed, stale and disk."
+    )]
+    Add(Box<AddNotifier>),
+    /// List notifiers, with what waits for them
+    #[command(after_help = "Example:\n  backupctl notifier list")]
+    List,
+    /// Send a test message, step by step
+    #[command(after_help = "Example:\n  backupctl notifier test ops")]
+    Test {
+        /// Its name
+        name: String,
+    },
+    /// Remove a notifier from schedules.toml
+    #[command(after_help = "Example:\n  backupctl notifier delete ops")]
+    Delete {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct AddNotifier {
+    /// Its name
+    pub(crate) name: String,
+    /// Mail: to whom (may be given several times)
+    #[arg(long, value_name = "ADDRESS", requires = "smtp", required_unless_present_any = ["webhook", "webhook_file"], conflicts_with_all = ["webhook", "webhook_file"])]
+    pub(crate) email: Vec<String>,
+    /// Mail: from whom
+    #[arg(long, value_name = "ADDRESS", requires = "email")]
+    pub(crate) from: Option<String>,
+    /// Mail: the server, smtps://HOST, smtp://HOST (STARTTLS) or smtp+plain://HOST
+    #[arg(long, value_name = "URL", requires = "email")]
+    pub(crate) smtp: Option<String>,
+    /// Mail: who signs in
+    #[arg(long, requires = "email")]
+    pub(crate) user: Option<String>,
+    /// Mail: file whose first line is the password
+    #[arg(long, value_name = "FILE", requires = "user", conflicts_with_all = ["password_env", "password_stdin"])]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Mail: variable of the daemon's environment that holds the password
+    #[arg(long, value_name = "VARIABLE", requires = "user", conflicts_with = "password_stdin")]
+    pub(crate) password_env: Option<String>,
+    /// Mail: read the password from standard input
+    #[arg(long, requires = "user")]
+    pub(crate) password_stdin: bool,
+    /// Webhook: where to; it is kept in a file that only the home's owner can read
+    #[arg(long, value_name = "URL", conflicts_with = "webhook_file")]
+    pub(crate) webhook: Option<String>,
+    /// Webhook: file whose first line is the URL
+    #[arg(long, value_name = "FILE")]
+    pub(crate) webhook_file: Option<PathBuf>,
+    /// Webhook: json, slack, discord, teams, ntfy, gotify or healthchecks
+    #[arg(long, conflicts_with = "email")]
+    pub(crate) form: Option<String>,
+    /// Webhook: file whose first line is a token to send along
+    #[arg(long, value_name = "FILE", conflicts_with = "email")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Webhook: it may go to private, link-local and loopback addresses
+    #[arg(long, conflicts_with = "email")]
+    pub(crate) allow_private: bool,
+    /// Of what: failure, warning, recovery, success, missed, stale, disk (may be given several times)
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) on: Vec<String>,
+    /// The language of messages: en or fr
+    #[arg(long)]
+    pub(crate) language: Option<String>,
+}
