@@ -32,6 +32,8 @@ pub struct HistoryFilter {
     pub operation: Option<Operation>,
     /// Status.
     pub status: Option<RunStatus>,
+    /// Another status that counts as that one.
+    pub or_status: Option<RunStatus>,
     /// Kind of archive.
     pub kind: Option<Kind>,
     /// Content.
@@ -116,7 +118,10 @@ impl HistoryFilter {
     fn words(&self) -> Conditions {
         let mut c = Conditions::default();
         c.text("operation = ?", self.operation.map(Operation::as_str));
-        c.text("status = ?", self.status.map(RunStatus::as_str));
+        match self.or_status {
+            Some(other) => c.text(&format!("(status = ? OR status = '{other}')"), self.status.map(RunStatus::as_str)),
+            None => c.text("status = ?", self.status.map(RunStatus::as_str)),
+        }
         c.text("kind = ?", self.kind.map(Kind::as_str));
         c.text("content = ?", self.content.as_deref());
         c

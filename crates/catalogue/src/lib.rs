@@ -11,6 +11,7 @@ mod audit;
 mod error;
 mod history;
 mod outbox;
+pub mod predecessors;
 mod rows;
 mod runs;
 mod schedules;
@@ -43,6 +44,7 @@ const SQLITE: &[&str] = &[
     include_str!("sql/0003_sqlite.sql"),
     include_str!("sql/0004_sqlite.sql"),
     include_str!("sql/0005_sqlite.sql"),
+    include_str!("sql/0006_sqlite.sql"),
 ];
 
 impl Catalogue {
@@ -164,7 +166,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("catalogue.db");
         let old = Catalogue::connect(&format!("sqlite://{}?mode=rwc", path.display()), 1, true).await.expect("made");
-        sqlx::raw_sql("DROP TABLE outbox; DROP TABLE audit; DROP TABLE credentials; DROP TABLE users; DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
+        sqlx::raw_sql("DROP TABLE predecessors; DROP TABLE outbox; DROP TABLE audit; DROP TABLE credentials; DROP TABLE users; DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
             .execute(&old.pool)
             .await
             .expect("emptied");

@@ -1,10 +1,10 @@
 //! Reads `schedules.toml` and says, with the line, what is wrong with it.
 
 use crate::keys::{self, Keys};
-use crate::settings::{DaemonSettings, File};
+use crate::settings::{DaemonSettings, File, PredecessorSettings};
 use backup_model::{
-    Compression, Content, CronExpr, DATABASE_COMPRESSION, DEFAULT_COMPRESSION, Every, FileSource, Keep, Name, Preset, Schedule,
-    Trigger, parse_duration, parse_size,
+    Compression, Content, CronExpr, DATABASE_COMPRESSION, DEFAULT_COMPRESSION, DatabaseSettings, Every, FileSource, Keep, Name,
+    Preset, Schedule, Trigger, parse_duration, parse_size,
 };
 use chrono_tz::Tz;
 use std::collections::BTreeMap;
@@ -166,7 +166,12 @@ impl Reader {
         }
         let databases = top.get("databases").map(|item| self.databases(item)).transpose()?.unwrap_or_default();
         let notifiers = top.get("notifiers").map(|item| self.notifiers(item)).transpose()?.unwrap_or_default();
-        let mut file = File { daemon, databases, notifiers, schedules: Vec::new() };
+        let predecessors = match top.get("predecessors") {
+            Some(item) => self.predecessors(item, &databases)?,
+            None => PredecessorSettings::default(),
+        };
+        let defaults_encrypt = defaults.is_some_and(|d| d.get("encrypt").is_some());
+        let mut file = File { daemon, databases, notifiers, predecessors, defaults_encrypt, schedules: Vec::new() };
         if let Some(defaults) = defaults {
             self.known_notifiers(&file, &[defaults])?;
         }
@@ -193,6 +198,22 @@ impl Reader {
             }
         }
         Ok(file)
+    }
+
+    fn predecessors(&self, item: &Item, databases: &[DatabaseSettings]) -> Found<PredecessorSettings> {
+        let table = self.table(item, "[predecessors]", &keys::PREDECESSORS)?;
+        let mut out = PredecessorSettings::default();
+        if let Some(item) = table.get("database") {
+            let name = self.text_of(item, "database")?;
+            if !databases.iter().any(|d| d.name.as_str() == name) {
+                return self.error(item, format!("there is no [databases.{name}] in this file"));
+            }
+            out.database = Some(name.to_owned());
+        }
+        if let Some(item) = table.get("source") {
+            out.source = Some(PathBuf::from(self.text_of(item, "source")?));
+        }
+        Ok(out)
     }
 
     fn schedule(&self, table: &dyn TableLike, defaults: Option<&dyn TableLike>, at: Option<usize>) -> Found<Schedule> {

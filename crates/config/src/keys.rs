@@ -9,9 +9,9 @@ pub(crate) struct Keys {
 }
 
 pub(crate) const TOP: Keys = Keys {
-    known: &["version", "daemon", "defaults", "databases", "notifiers", "schedule"],
+    known: &["version", "daemon", "defaults", "databases", "notifiers", "predecessors", "schedule"],
     also: &[],
-    later: &["receiver", "destinations", "predecessors"],
+    later: &["receiver", "destinations"],
 };
 
 pub(crate) const DAEMON: Keys = Keys {
@@ -32,6 +32,8 @@ pub(crate) const DAEMON: Keys = Keys {
     also: &[],
     later: &["catalogue"],
 };
+
+pub(crate) const PREDECESSORS: Keys = Keys { known: &["database", "source"], also: &[], later: &[] };
 
 pub(crate) const NOTIFIER: Keys =
     Keys { known: &["email", "webhook", "on", "language", "quiet", "group"], also: &[], later: &[] };

@@ -16,5 +16,5 @@ pub use check::{FileError, parse, parse_daemon};
 pub use edit::{EditError, Editor, NewSchedule, SAMPLE, Section, SettingValue, version_of};
 pub use home::{Home, HomeError, local_zone};
 pub use oneline::{OneLine, OneLineError};
-pub use settings::{DaemonSettings, File, LogFormat, LogSettings, TlsFiles, WebSettings};
+pub use settings::{DaemonSettings, File, LogFormat, LogSettings, PredecessorSettings, TlsFiles, WebSettings};
 pub use toml_edit::{InlineTable, Value};

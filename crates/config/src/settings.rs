@@ -15,6 +15,10 @@ pub struct File {
     pub databases: Vec<DatabaseSettings>,
     /// Every `[notifiers.NAME]`.
     pub notifiers: Vec<NotifierSettings>,
+    /// `[predecessors]`.
+    pub predecessors: PredecessorSettings,
+    /// Whether `[defaults]` says how archives are encrypted.
+    pub defaults_encrypt: bool,
     /// Every `[[schedule]]`, in the file's order: the index of `list` is the place here.
     pub schedules: Vec<Schedule>,
 }
@@ -46,6 +50,15 @@ impl File {
             Err(_) => Name::new(word).ok().and_then(|n| self.schedule(n.as_str())),
         }
     }
+}
+
+/// `[predecessors]`: what configurations made by S3's routes copy.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PredecessorSettings {
+    /// One of `[databases.NAME]`.
+    pub database: Option<String>,
+    /// A folder.
+    pub source: Option<PathBuf>,
 }
 
 /// `[daemon]`.

@@ -34,11 +34,14 @@ pub struct ScrubWish {
     pub seconds: Option<u64>,
 }
 
+/// How the error of a trial begins that says nothing about the archive.
+pub(crate) const INCONCLUSIVE: &str = "inconclusive";
+
 /// What is said of a check that could not say anything.
 pub(crate) fn inconclusive(e: &EngineError) -> String {
     match e {
-        EngineError::NoKey { .. } => format!("inconclusive: no key here: {e}"),
-        e => format!("inconclusive: {e}"),
+        EngineError::NoKey { .. } => format!("{INCONCLUSIVE}: no key here: {e}"),
+        e => format!("{INCONCLUSIVE}: {e}"),
     }
 }
 

@@ -124,6 +124,24 @@ impl App {
         Ok(())
     }
 
+    /// Removes one archive that somebody chose.
+    ///
+    /// # Errors
+    /// There is none, it is pinned, or another archive builds on it.
+    pub async fn delete_archive(&self, word: &str) -> Result<ArchiveRecord, OperationError> {
+        let record = self.archive_record(word).await?;
+        if record.pinned {
+            return Err(OperationError::Conflict(format!("{} is pinned; unpin it first", record.path)));
+        }
+        let id = record.manifest.id;
+        let others = self.catalogue().archives(Some(record.manifest.schedule.as_str()), None, 0).await?;
+        if let Some(child) = others.iter().find(|r| r.manifest.parent == Some(id)) {
+            return Err(OperationError::Conflict(format!("{} builds on it; remove that one first", child.path)));
+        }
+        self.remove_archive(&record).await?;
+        Ok(record)
+    }
+
     /// Retention after a backup; its trouble is logged and does not touch the backup's outcome.
     pub(crate) async fn prune_after(&self, name: &str) {
         if let Err(e) = self.prune(name, false, Cause::Schedule).await {

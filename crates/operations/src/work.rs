@@ -108,6 +108,10 @@ impl App {
         };
         watch.abort();
         let notes = live.take_notes();
+        let done = match done {
+            Ok(outcome) => Ok(self.delivered(&run, outcome).await),
+            failed => failed,
+        };
         let made = done.as_ref().ok().and_then(|o| o.made.first()).map(|r| r.path.display().to_string());
         let finish = self.finish_of(done, &live, notes);
         let more = made.map(|p| format!(" in {p}")).unwrap_or_default();
@@ -134,6 +138,20 @@ impl App {
         }
         self.live().end(id);
         self.wake().notify_one();
+    }
+
+    /// Puts a copy where S0's caller wants it. The archive itself is made: what goes wrong is a warning.
+    async fn delivered(&self, run: &Run, mut outcome: Outcome) -> Outcome {
+        if run.operation == Operation::Backup
+            && let Some(made) = outcome.made.first()
+        {
+            match self.deliver(&run.name, &made.path).await {
+                Ok(Some(path)) => tracing::info!("copied the archive of {} to {}", run.name, path.display()),
+                Ok(None) => {}
+                Err(e) => outcome.warning = Some(e.to_string()),
+            }
+        }
+        outcome
     }
 
     /// Renews the lease, and hears of wishes to cancel that another process has recorded.

@@ -2,7 +2,9 @@
 
 mod api;
 mod auth;
+mod download;
 mod extract;
+mod predecessors;
 mod problem;
 mod socket;
 mod tcp;

@@ -42,6 +42,8 @@ impl App {
         let (kind, text) = match finish.status {
             // What found the damage has said so already.
             RunStatus::Failed if self.catalogue().has_alert(run.id).await? => return Ok(Vec::new()),
+            // It says nothing about the archive, and will say the same each time.
+            RunStatus::Failed if error.starts_with(crate::checks::INCONCLUSIVE) => return Ok(Vec::new()),
             RunStatus::Failed => (AlertKind::Failure, format!("{}: {error}", run.operation)),
             RunStatus::Warning => {
                 let n = finish.counts.warnings.max(1);

@@ -1,10 +1,12 @@
 //! Archives: lists, contents, comparisons, verification, restores, retention.
 
 use crate::auth::{AuditNote, by_name};
+use crate::download::download;
 use crate::extract::{Body, Paging, Params};
 use crate::problem::{ApiError, ApiResult};
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use axum::{Extension, Json};
 use backup_model::Cause;
 use backup_operations::{App, Caller, Entry, Listed, OperationError, PrunePlan, RestoreWish};
@@ -51,6 +53,22 @@ pub(super) async fn list(State(app): State<App>, Params(params): Params<ListPara
 #[utoipa::path(get, path = "/api/v1/archives/{archive}", responses((status = 200, body = ArchiveView), (status = 404, body = Problem)))]
 pub(super) async fn show(State(app): State<App>, Path(word): Path<String>) -> ApiResult<Json<ArchiveView>> {
     Ok(Json(ArchiveView::from(&app.archive_record(&word).await?)))
+}
+
+/// Downloads an archive as it lies on the disk, whole or a range of it.
+#[utoipa::path(get, path = "/api/v1/archives/{archive}/download", params(("Range" = Option<String>, Header, description = "one range of bytes")), responses((status = 200, body = Vec<u8>, content_type = "application/octet-stream"), (status = 206, body = Vec<u8>, content_type = "application/octet-stream"), (status = 404, body = Problem), (status = 416, body = Problem)))]
+pub(super) async fn fetch(State(app): State<App>, Path(word): Path<String>, headers: HeaderMap) -> ApiResult<Response> {
+    let record = app.archive_record(&word).await?;
+    let mut response = download(std::path::Path::new(&record.path), &headers).await?;
+    response.extensions_mut().insert(AuditNote("downloaded".into()));
+    Ok(response)
+}
+
+/// Removes an archive. One that is pinned, or that another builds on, stays.
+#[utoipa::path(delete, path = "/api/v1/archives/{archive}", responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn delete(State(app): State<App>, Path(word): Path<String>) -> ApiResult<StatusCode> {
+    app.delete_archive(&word).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Pins an archive: retention never removes it.

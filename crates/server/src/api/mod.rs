@@ -8,11 +8,12 @@ mod docs;
 mod history;
 mod maintenance;
 mod notifiers;
-mod runs;
+pub(crate) mod runs;
 mod schedules;
 mod system;
 
 use crate::auth::{Routes, Rule, components};
+use crate::predecessors;
 use crate::problem::ApiError;
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -32,13 +33,13 @@ use utoipa_axum::routes;
 )]
 struct Document;
 
-const PUBLIC: Rule = Rule::Public;
-const READ: Rule = Rule::Needs(Scope::Read);
-const OPERATE: Rule = Rule::Needs(Scope::Operate);
-const ADMIN: Rule = Rule::Needs(Scope::Admin);
+pub(crate) const PUBLIC: Rule = Rule::Public;
+pub(crate) const READ: Rule = Rule::Needs(Scope::Read);
+pub(crate) const OPERATE: Rule = Rule::Needs(Scope::Operate);
+pub(crate) const ADMIN: Rule = Rule::Needs(Scope::Admin);
 
 fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
-    let routes = Routes::new(Document::openapi())
+    let routes = predecessors::routes(Routes::new(Document::openapi()))
         .rule(PUBLIC, routes!(access::session, access::sign_in, access::sign_out))
         .rule(PUBLIC, routes!(access::set_up))
         .rule(READ, routes!(access::change_password))
@@ -67,6 +68,8 @@ fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
         .rule(ADMIN, routes!(runs::report))
         .rule(READ, routes!(archives::list))
         .rule(READ, routes!(archives::show))
+        .rule(OPERATE, routes!(archives::fetch))
+        .rule(ADMIN, routes!(archives::delete))
         .rule(OPERATE, routes!(archives::pin, archives::unpin))
         .rule(READ, routes!(archives::entries))
         .rule(READ, routes!(archives::compare))
@@ -121,6 +124,7 @@ pub fn router(app: App) -> Router {
         .method_not_allowed_fallback(async || {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "no_method", "this route does not take this method")
         })
+        .layer(axum::middleware::from_fn(predecessors::dress))
         .layer(Extension(app.clone()))
         .with_state(app)
 }

@@ -45,7 +45,7 @@ pub(super) struct HistoryParams {
     limit: Option<u64>,
 }
 
-fn when(app: &App, text: &str, end: bool) -> ApiResult<DateTime<Utc>> {
+pub(crate) fn when(app: &App, text: &str, end: bool) -> ApiResult<DateTime<Utc>> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(time.with_timezone(&Utc));
     }
@@ -78,6 +78,7 @@ impl HistoryParams {
             text: self.text.clone().filter(|t| !t.is_empty()),
             operation: word(self.operation.as_ref())?,
             status: word(self.status.as_ref())?,
+            or_status: None,
             kind: word(self.kind.as_ref())?,
             content: self.content.clone(),
             name: self.schedule.clone(),
