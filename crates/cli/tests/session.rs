@@ -81,7 +81,7 @@ fn mistakes_are_answered_and_change_nothing() {
         (&["edit", "docs_morning"], 2, "nothing to change"),
         (&["delete", "9"], 5, "no schedule with index 9"),
         (&["delete", "nothing"], 5, "no schedule nothing"),
-        (&["export", "x"], 2, "`export` is not in this version"),
+        (&["recover", "x"], 2, "`recover` is not in this version"),
         (&["run", "nothing"], 5, "no schedule nothing"),
         (&["run", "docs_morning", "--no-wait"], 4, "needs the daemon"),
         (&["restore", "nothing", "--to", "out"], 5, "no archive nothing"),

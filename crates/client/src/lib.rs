@@ -93,6 +93,14 @@ impl Client {
         parse(&self.call(Method::GET, path, None).await?.1)
     }
 
+    /// Asks for text that is no JSON.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn text(&self, path: &str) -> Result<String, ClientError> {
+        String::from_utf8(self.call(Method::GET, path, None).await?.1).map_err(transport)
+    }
+
     /// Sends something and reads the answer.
     ///
     /// # Errors

@@ -124,6 +124,14 @@ impl Editor {
     }
 
     fn edit(&self, change: impl FnOnce(&mut DocumentMut, &File) -> Result<(), EditError>) -> Result<(), EditError> {
+        self.edit_if(true, change)
+    }
+
+    fn edit_if(
+        &self,
+        write: bool,
+        change: impl FnOnce(&mut DocumentMut, &File) -> Result<(), EditError>,
+    ) -> Result<(), EditError> {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.lock);
         let lock = lock.map_err(|source| EditError::Io { doing: "lock", path: self.lock.display().to_string(), source })?;
         lock.lock().map_err(self.io("lock"))?;
@@ -135,7 +143,7 @@ impl Editor {
         change(&mut document, &file)?;
         let new = document.to_string();
         parse(&new, self.zone).map_err(EditError::After)?;
-        if new != text {
+        if write && new != text {
             self.replace(new.as_bytes())?;
         }
         Ok(())
@@ -291,6 +299,104 @@ impl Editor {
             list.push(table);
             Ok(())
         })
+    }
+}
+
+/// What taking another file in came to, or would come to: sections with names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// What is new.
+    pub added: Vec<(String, String)>,
+    /// What was there already, the same.
+    pub same: Vec<(String, String)>,
+}
+
+impl Editor {
+    /// The file's text without anything that may be a secret: URLs of webhooks become references to variables.
+    ///
+    /// # Errors
+    /// [`EditError`] if it cannot be read or is not valid.
+    pub fn export(&self) -> Result<String, EditError> {
+        let text = fs::read_to_string(&self.path).map_err(self.io("read"))?;
+        let before = |error| EditError::Before { path: self.path.display().to_string(), error };
+        parse(&text, self.zone).map_err(before)?;
+        let mut document: DocumentMut =
+            text.parse().map_err(|e: toml_edit::TomlError| before(FileError { line: None, message: e.message().to_owned() }))?;
+        for (name, item) in document.get_mut("notifiers").and_then(Item::as_table_like_mut).into_iter().flat_map(|t| t.iter_mut())
+        {
+            let variable = format!("{}_WEBHOOK_URL", name.get().to_uppercase().replace(['-', '.'], "_"));
+            let webhook = item.as_table_like_mut().and_then(|t| t.get_mut("webhook")).and_then(Item::as_table_like_mut);
+            let Some(url) = webhook.and_then(|w| w.get_mut("url")) else { continue };
+            if url.as_str().is_some() {
+                let mut reference = toml_edit::InlineTable::new();
+                reference.insert("env", variable.into());
+                *url = Item::Value(Value::InlineTable(reference));
+            }
+        }
+        Ok(document.to_string())
+    }
+
+    /// Takes schedules, databases and notifiers of another file in; its defaults go into its schedules. What is there
+    /// already must be the same. With `dry_run` nothing is written.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn merge(&self, text: &str, dry_run: bool) -> Result<Merged, EditError> {
+        let wrong = |error: FileError| EditError::After(FileError { message: format!("the imported file: {error}"), line: None });
+        parse(text, self.zone).map_err(wrong)?;
+        let theirs: DocumentMut =
+            text.parse().map_err(|e: toml_edit::TomlError| wrong(FileError { line: None, message: e.message().to_owned() }))?;
+        let mut merged = Merged::default();
+        let plain = |item: &Item| item.to_string().split_whitespace().collect::<String>();
+        let change = |document: &mut DocumentMut, file: &File| {
+            for section in [Section::Databases, Section::Notifiers] {
+                for (name, item) in theirs.get(section.key()).and_then(Item::as_table_like).into_iter().flat_map(|t| t.iter()) {
+                    let entries = entries(document, section)?;
+                    let row = (section.word().to_owned(), name.to_owned());
+                    match entries.get(name) {
+                        Some(ours) if plain(ours) == plain(item) => merged.same.push(row),
+                        Some(_) => return Err(EditError::EntryExists(section.word(), name.to_owned())),
+                        None => {
+                            let mut item = item.clone();
+                            if let Some(table) = item.as_table_mut() {
+                                table.set_position(None);
+                            }
+                            entries.insert(name, item);
+                            merged.added.push(row);
+                        }
+                    }
+                }
+            }
+            let defaults = theirs.get("defaults").and_then(Item::as_table_like);
+            for theirs in theirs.get("schedule").and_then(Item::as_array_of_tables).into_iter().flat_map(|l| l.iter()) {
+                let mut table = theirs.clone();
+                for (key, item) in defaults.into_iter().flat_map(|d| d.iter()) {
+                    if !table.contains_key(key) {
+                        table.insert(key, item.clone());
+                    }
+                }
+                let name = table.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
+                let row = ("schedule".to_owned(), name.clone());
+                if file.schedule(&name).is_some() {
+                    let index = position(document, &name)?;
+                    let ours = tables(document)?.get(index).cloned().unwrap_or_default();
+                    let same =
+                        |t: &Table| t.iter().map(|(k, i)| format!("{k}={}", plain(i))).collect::<std::collections::BTreeSet<_>>();
+                    if same(&ours) != same(&table) && same(&ours) != same(theirs) {
+                        return Err(EditError::Exists(name));
+                    }
+                    merged.same.push(row);
+                    continue;
+                }
+                table.set_position(None);
+                table.decor_mut().set_prefix("\n");
+                tables(document)?.push(table);
+                merged.added.push(row);
+            }
+            Ok(())
+        };
+        self.edit_if(!dry_run, change)?;
+        Ok(merged)
     }
 }
 

@@ -13,7 +13,7 @@ mod policy;
 mod settings;
 
 pub use check::{FileError, parse, parse_daemon};
-pub use edit::{EditError, Editor, NewSchedule, SAMPLE, Section, SettingValue, version_of};
+pub use edit::{EditError, Editor, Merged, NewSchedule, SAMPLE, Section, SettingValue, version_of};
 pub use home::{Home, HomeError, local_zone};
 pub use oneline::{OneLine, OneLineError};
 pub use settings::{DaemonSettings, File, LogFormat, LogSettings, PredecessorSettings, TlsFiles, WebSettings};

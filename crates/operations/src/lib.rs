@@ -23,8 +23,10 @@ mod reconcile;
 mod request;
 mod resolve;
 mod runner;
+mod samples;
 mod secrets;
 mod status;
+mod templates;
 mod upkeep;
 mod work;
 
@@ -46,6 +48,7 @@ pub use request::{Report, RestoreWish, VerifyWish};
 pub use resolve::{Resolved, split_version};
 pub use secrets::{GivenKeys, GivenSecret, secret_file};
 pub use status::{ConfigStatus, NextRun, Status};
+pub use templates::TEMPLATES;
 pub use upkeep::Found;
 
 pub use backup_catalogue as catalogue;

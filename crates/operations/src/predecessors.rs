@@ -196,6 +196,11 @@ impl App {
         Ok((database, source))
     }
 
+    /// Whether a configuration could be made.
+    pub(crate) fn check_configuration(&self, c: &Configuration) -> Result<(), OperationError> {
+        self.settings_of(c).map(|_| ())
+    }
+
     /// Makes a configuration; answers what it is known by.
     ///
     /// # Errors

@@ -121,6 +121,12 @@ impl App {
         if self.is_stopping() {
             return Err(OperationError::Conflict("the daemon is stopping; try again once it has started".into()));
         }
+        if self.is_sample() {
+            return Err(OperationError::Conflict(
+                "this home holds sample data, with which nothing real is mixed; make another one: backupctl --home DIR init"
+                    .into(),
+            ));
+        }
         if !self.catalogue().request(&new).await? {
             return Ok(None);
         }

@@ -192,6 +192,11 @@ GET    /api/v1/check                          operate
 POST   /api/v1/check/fixes                    admin
 POST   /api/v1/cleanup                        admin
 POST   /api/v1/rescue                         admin
+GET    /api/v1/export                         admin
+POST   /api/v1/import                         admin
+GET    /api/v1/templates                      read
+POST   /api/v1/templates/{name}/apply         admin
+POST   /api/v1/sample-data                    admin
 GET    /api/v1/notifiers                      read
 POST   /api/v1/notifiers                      admin
 DELETE /api/v1/notifiers/{name}               admin

@@ -11,6 +11,7 @@ mod problem;
 mod requests;
 mod runs;
 mod schedules;
+mod setup;
 mod system;
 
 pub use access::{
@@ -30,6 +31,7 @@ pub use requests::{
 };
 pub use runs::{NoteView, ProgressView, RunEvent, RunView};
 pub use schedules::{KeepView, LastRunView, ScheduleView};
+pub use setup::{ApplyRequest, ImportRequest, ImportedView, SampleRequest, TemplateView};
 pub use system::{DayView, GroupView, PruneView, PrunedView, StatsView, StatusView, TrendView};
 
 use serde::{Deserialize, Serialize};

@@ -202,8 +202,8 @@ pub(crate) enum Command {
         #[arg(long)]
         allow_missing: bool,
     },
-    /// Make schedules of a file with one "path;hh:mm;name" a line
-    #[command(after_help = "Example:\n  backupctl import old-schedules.txt --dry-run")]
+    /// Take in schedules, databases and notifiers that `export` wrote, or a file with one "path;hh:mm;name" a line
+    #[command(after_help = "Examples:\n  backupctl import exported.toml --dry-run\n  backupctl import old-schedules.txt")]
     Import {
         /// The file
         file: PathBuf,
@@ -213,6 +213,27 @@ pub(crate) enum Command {
         /// Take sources that do not exist yet
         #[arg(long)]
         allow_missing: bool,
+    },
+    /// Write schedules.toml without anything that may be a secret, to take it to another machine
+    #[command(after_help = "Examples:\n  backupctl export > exported.toml\n  backupctl export exported.toml")]
+    Export {
+        /// The file to write; it must not exist (default: standard output)
+        file: Option<PathBuf>,
+    },
+    /// List and apply ready-made schedules
+    #[command(after_help = "Examples:\n  backupctl template list\n  backupctl template apply machine --dry-run")]
+    Template {
+        #[command(subcommand)]
+        command: TemplateCommand,
+    },
+    /// Fill a home that holds nothing real with a made-up history, to look at
+    #[command(
+        after_help = "Example:\n  backupctl --home /tmp/samples init && backupctl --home /tmp/samples sample-data --count 30\n\nThe home is marked: nothing real is ever done in it."
+    )]
+    SampleData {
+        /// How many runs
+        #[arg(long, default_value_t = 30)]
+        count: usize,
     },
     /// List all schedules with index, next run and last outcome
     #[command(after_help = "Example:\n  backupctl list")]
@@ -712,4 +733,20 @@ pub(crate) struct RestoreArgs {
     /// 200 times its own size and a GiB if that is lost)
     #[arg(long, value_name = "SIZE", value_parser = backup_model::parse_size)]
     pub(crate) max_size: Option<u64>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum TemplateCommand {
+    /// List templates
+    #[command(after_help = "Example:\n  backupctl template list")]
+    List,
+    /// Apply a template; what is there already stays
+    #[command(after_help = "Example:\n  backupctl template apply default")]
+    Apply {
+        /// Its name
+        name: String,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
 }

@@ -13,6 +13,7 @@ mod restore;
 mod runs;
 mod schedules;
 mod setup;
+mod transfer;
 
 use crate::args::{Args, Command};
 use crate::connect::{self, Connection};
@@ -53,6 +54,9 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
             schedules::create(&c, &spec, &settings, disabled, allow_missing).await
         }
         Command::Import { file, dry_run, allow_missing } => schedules::import(&c, &file, dry_run, allow_missing).await,
+        Command::Export { file } => transfer::export(&c, file.as_deref()).await,
+        Command::Template { command } => transfer::template(&c, command).await,
+        Command::SampleData { count } => transfer::samples(&c, count).await,
         Command::List => schedules::list(&c).await,
         Command::Show { name } => schedules::show(&c, &name).await,
         Command::Edit { name, settings, unset } => schedules::edit(&c, &name, &settings, &unset).await,

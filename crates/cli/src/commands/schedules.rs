@@ -190,6 +190,9 @@ pub(super) async fn create(
 
 pub(super) async fn import(c: &Context, file: &Path, dry_run: bool, allow_missing: bool) -> Result<u8, Failure> {
     let text = std::fs::read_to_string(file).map_err(|e| Failure::new(5, format!("cannot read {}: {e}", file.display())))?;
+    if text.lines().any(|l| l.trim_start().starts_with("version") && l.contains('=')) {
+        return super::transfer::import(c, text, dry_run).await;
+    }
     let mut wishes = Vec::new();
     for (n, spec) in text.lines().enumerate() {
         let spec = spec.trim();

@@ -10,6 +10,7 @@ mod maintenance;
 mod notifiers;
 pub(crate) mod runs;
 mod schedules;
+mod setup;
 mod system;
 
 use crate::auth::{Routes, Rule, components};
@@ -94,6 +95,11 @@ fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
         .rule(ADMIN, routes!(maintenance::fix))
         .rule(ADMIN, routes!(maintenance::cleanup))
         .rule(ADMIN, routes!(maintenance::rescue))
+        .rule(ADMIN, routes!(setup::export))
+        .rule(ADMIN, routes!(setup::import))
+        .rule(READ, routes!(setup::templates))
+        .rule(ADMIN, routes!(setup::apply))
+        .rule(ADMIN, routes!(setup::samples))
         .rule(READ, routes!(notifiers::list))
         .rule(ADMIN, routes!(notifiers::add))
         .rule(ADMIN, routes!(notifiers::delete))
