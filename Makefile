@@ -25,6 +25,7 @@ check:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 	cargo run --locked -q -p xtask -- check
 	tools/deny.sh
+	tools/api-fuzz.sh
 
 build:
 	@tools/needs.sh build

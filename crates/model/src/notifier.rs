@@ -104,7 +104,12 @@ impl FromStr for SmtpServer {
     type Err = ParseWordError;
 
     fn from_str(text: &str) -> Result<Self, ParseWordError> {
-        let wrong = || ParseWordError::new(text, "SMTP server (smtps://HOST, smtp://HOST for STARTTLS, smtp+plain://HOST)");
+        // Who writes a password into it must not find it again in an error.
+        let shown = match (text.find("://"), text.rfind('@')) {
+            (Some(start), Some(at)) if start < at => format!("{}…{}", &text[..start + 3], &text[at..]),
+            _ => text.to_owned(),
+        };
+        let wrong = || ParseWordError::new(&shown, "SMTP server (smtps://HOST, smtp://HOST for STARTTLS, smtp+plain://HOST)");
         let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
         let (tls, usual) = match scheme {
             "smtps" => (SmtpTls::Wrapped, 465),

@@ -53,6 +53,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
+/// Words of the path; what cannot be one is not found.
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|axum::extract::Path(t)| Self(t)).map_err(|e| {
+            ApiError::new(StatusCode::NOT_FOUND, "not_found", format!("there is nothing of this name: {}", e.body_text()))
+        })
+    }
+}
+
 /// A query.
 pub(crate) struct Params<T>(pub(crate) T);
 

@@ -38,7 +38,8 @@ fn open(app: &App, api: Router, tls: bool) -> Router {
     let permits = Arc::new(Semaphore::new(AT_ONCE));
     let limits = Arc::new(Limits::default());
     let (for_browsers, for_arrivals) = (app.clone(), app.clone());
-    api.layer(from_fn(move |request: Request, next: Next| browsers(for_browsers.clone(), request, next)))
+    let api = api
+        .layer(from_fn(move |request: Request, next: Next| browsers(for_browsers.clone(), request, next)))
         .layer(from_fn(move |request: Request, next: Next| arrive(for_arrivals.clone(), Arc::clone(&limits), tls, request, next)))
         .layer(from_fn(move |request: Request, next: Next| {
             let permits = Arc::clone(&permits);
@@ -49,7 +50,9 @@ fn open(app: &App, api: Router, tls: bool) -> Router {
                         .into_response(),
                 }
             }
-        }))
+        }));
+    // What is refused before it reaches a predecessor's route is told in its shape too.
+    api.layer(from_fn(crate::predecessors::dress))
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

@@ -56,6 +56,7 @@ pub struct NotifierView {
     /// In which language.
     pub language: String,
     /// From when to when nothing is sent.
+    #[schema(value_type = Option<Vec<String>>)]
     pub quiet: Option<(String, String)>,
     /// Seconds between two messages.
     pub group_seconds: u64,

@@ -70,11 +70,14 @@ pub struct RestoreRequest {
     pub owners_by_name: bool,
     /// Other owners: from a number to a number.
     #[serde(default)]
+    #[schema(value_type = Vec<Vec<u32>>)]
     pub map_users: Vec<(u32, u32)>,
     /// Other groups: from a number to a number.
     #[serde(default)]
+    #[schema(value_type = Vec<Vec<u32>>)]
     pub map_groups: Vec<(u32, u32)>,
     /// Everybody else's files become these: owner and group.
+    #[schema(value_type = Option<Vec<u32>>)]
     pub all_to: Option<(u32, u32)>,
 }
 

@@ -45,6 +45,7 @@ pub struct ScheduleView {
     /// How often a version is restored for a trial, in seconds.
     pub drill_seconds: Option<u64>,
     /// How much is read back, how often: percent and seconds.
+    #[schema(value_type = Option<Vec<f64>>)]
     pub scrub: Option<(f64, u64)>,
     /// When a version was last proven restorable, unless something withdrew that since.
     pub proven: Option<ProvenView>,

@@ -88,9 +88,13 @@ impl App {
     /// what was seen.
     ///
     /// # Errors
-    /// There is none of this name, or its password cannot be read.
+    /// There is none of this name.
     pub async fn test_database(&self, name: &str) -> Result<Vec<(String, bool, String)>, OperationError> {
-        let connection = self.connection(name).await?;
+        let connection = match self.connection(name).await {
+            Ok(connection) => connection,
+            Err(e @ OperationError::NotFound(_)) => return Err(e),
+            Err(e) => return Ok(vec![("settings".to_owned(), false, e.to_string())]),
+        };
         working(move || {
             let mut steps = Vec::new();
             connection.test(&Deaf, &mut |step| steps.push((step.name.to_owned(), step.ok, step.text)));

@@ -1,9 +1,9 @@
 //! Signing in, users, tokens, the audit log.
 
 use crate::auth::{AuditNote, Limits, Visitor, cookie};
-use crate::extract::{Body, Paging, Params};
+use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::{ApiError, ApiResult};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};

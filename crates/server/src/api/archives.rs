@@ -2,9 +2,9 @@
 
 use crate::auth::{AuditNote, by_name};
 use crate::download::download;
-use crate::extract::{Body, Paging, Params};
+use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::{ApiError, ApiResult};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::{Extension, Json};
@@ -30,7 +30,7 @@ pub(super) struct ListParams {
 }
 
 /// Archives, newest first.
-#[utoipa::path(get, path = "/api/v1/archives", params(ListParams), responses((status = 200, body = Page<ArchiveView>)))]
+#[utoipa::path(get, path = "/api/v1/archives", params(ListParams), responses((status = 200, body = Page<ArchiveView>), (status = 404, body = Problem)))]
 pub(super) async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> ApiResult<Json<Page<ArchiveView>>> {
     let paging = Paging { offset: params.offset, limit: params.limit };
     let (offset, limit) = (paging.offset()?, paging.limit(i64::MAX as u64, i64::MAX as u64)?);

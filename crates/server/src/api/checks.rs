@@ -1,9 +1,9 @@
 //! Proofs, upkeep, search, alerts.
 
 use crate::auth::by_name;
-use crate::extract::{Body, Paging, Params};
+use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::ApiResult;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use backup_model::Cause;

@@ -1,9 +1,9 @@
 //! Databases: the file's entries, their tests, restores into them.
 
 use crate::auth::{AuditNote, by_name};
-use crate::extract::{Body, Paging, Params};
+use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::{ApiError, ApiResult};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use backup_operations::{App, Caller, DatabaseWish, GivenSecret};

@@ -2,9 +2,9 @@
 
 use super::databases::secret_of;
 use crate::auth::AuditNote;
-use crate::extract::{Body, Paging, Params};
+use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::{ApiError, ApiResult};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use backup_operations::{App, GivenSecret, NewNotifier, NewWay, NotifierState};

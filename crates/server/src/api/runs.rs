@@ -1,9 +1,9 @@
 //! Runs: history, starting, cancelling, live events.
 
-use crate::extract::{Body, Paging, Params};
+use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::{ApiError, ApiResult};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive, KeepAliveStream};

@@ -1,9 +1,9 @@
 //! Schedules.
 
 use crate::auth::AuditNote;
-use crate::extract::{Body, Paging, Params};
+use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::{ApiError, ApiResult};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::{Extension, Json};
 use backup_operations::catalogue::ScheduleState;

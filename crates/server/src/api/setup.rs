@@ -1,9 +1,9 @@
 //! Configurations on their way, templates, sample data.
 
-use crate::extract::{Body, Paging, Params};
+use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::ApiResult;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backup_operations::{App, TEMPLATES, config::Merged};

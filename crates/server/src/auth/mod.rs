@@ -19,9 +19,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::MethodRouter;
 use backup_model::Scope;
 use backup_operations::{App, Caller, Refused};
-use utoipa::openapi::path::{Operation, Paths};
+use utoipa::openapi::path::{Operation, ParameterBuilder, ParameterIn, Paths};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, ResponseBuilder, Type};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Who may call a route.
@@ -72,9 +72,12 @@ impl Routes {
     }
 }
 
-/// Says in the document what a rule asks for and how it refuses.
+/// Says in the document what a rule asks for and how it refuses, and what the words in braces are.
 fn document(paths: &mut Paths, rule: Rule) {
-    for item in paths.paths.values_mut() {
+    for (path, item) in &mut paths.paths {
+        // The predecessors' routes refuse in shapes of their own.
+        let ours = path.starts_with("/api/v1/") || !path.starts_with("/api/");
+        let names: Vec<String> = path.split('{').skip(1).filter_map(|p| p.split_once('}')).map(|(n, _)| n.to_owned()).collect();
         let operations: [&mut Option<Operation>; 5] =
             [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
@@ -82,6 +85,22 @@ fn document(paths: &mut Paths, rule: Rule) {
                 Rule::Public => Vec::new(),
                 Rule::Needs(scope) => ["token", "session"].map(|way| SecurityRequirement::new(way, [scope.as_str()])).to_vec(),
             });
+            let parameters = operation.parameters.get_or_insert_default();
+            for name in &names {
+                let text = if name == "id" && path.contains("configurations") { Type::Integer } else { Type::String };
+                let schema = ObjectBuilder::new().schema_type(text).build();
+                let parameter = ParameterBuilder::new().name(name).parameter_in(ParameterIn::Path).schema(Some(schema));
+                parameters.push(RefOr::T(parameter.required(Required::True).build()));
+            }
+            for (status, response) in &mut operation.responses.responses {
+                if let RefOr::T(response) = response
+                    && ours
+                    && status.starts_with(['4', '5'])
+                    && let Some(content) = response.content.shift_remove("application/json")
+                {
+                    response.content.insert("application/problem+json".to_owned(), content);
+                }
+            }
             let body = operation.request_body.is_some();
             for (status, _) in REFUSALS {
                 let fits = match *status {
@@ -90,7 +109,8 @@ fn document(paths: &mut Paths, rule: Rule) {
                     _ => true,
                 };
                 if fits {
-                    let shared = RefOr::Ref(Ref::from_response_name(format!("Problem{status}")));
+                    let name = if ours { "Problem" } else { "Refusal" };
+                    let shared = RefOr::Ref(Ref::from_response_name(format!("{name}{status}")));
                     operation.responses.responses.entry((*status).to_owned()).or_insert(shared);
                 }
             }
@@ -118,6 +138,9 @@ pub(crate) fn components(components: &mut utoipa::openapi::Components) {
         let content = ContentBuilder::new().schema(Some(RefOr::Ref(Ref::from_schema_name("Problem")))).build();
         let response = ResponseBuilder::new().description(*text).content("application/problem+json", content).build();
         components.responses.insert(format!("Problem{status}"), RefOr::T(response));
+        let content = ContentBuilder::new().schema(Some(RefOr::T(ObjectBuilder::new().build().into()))).build();
+        let response = ResponseBuilder::new().description(*text).content("application/json", content).build();
+        components.responses.insert(format!("Refusal{status}"), RefOr::T(response));
     }
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("a token: `backupctl token create`")).build();
     components.add_security_scheme("token", SecurityScheme::Http(bearer));
