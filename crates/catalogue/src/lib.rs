@@ -30,12 +30,23 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Connection};
 use std::path::Path;
 
+/// Which database holds the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backend {
+    Sqlite,
+    Postgres,
+}
+
 /// The catalogue, open. Clones share one pool of connections.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     pool: AnyPool,
     recorded: bool,
+    backend: Backend,
 }
+
+/// The schema on PostgreSQL, which began with the version that SQLite had then; what comes later is added as steps.
+const POSTGRES: &[(usize, &str)] = &[(6, include_str!("sql/0006_postgres.sql"))];
 
 /// The steps from an empty database to the present schema, in order.
 const SQLITE: &[&str] = &[
@@ -63,7 +74,22 @@ impl Catalogue {
             }
         }
         url.push_str("?mode=rwc");
-        Self::connect(&url, 3, true).await.map_err(|e| e.at(&shown))
+        Self::connect(&url, 3, true, Backend::Sqlite).await.map_err(|e| e.at(&shown))
+    }
+
+    /// Opens or makes the catalogue in a database of PostgreSQL, by its URL.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] if it cannot be reached, or belongs to a newer program.
+    pub async fn open_postgres(url: &str, password: Option<&str>) -> Result<Self, CatalogueError> {
+        let shown = url.to_owned();
+        let mut full = url.to_owned();
+        if let Some(password) = password {
+            let encoded: String = password.bytes().map(|b| format!("%{b:02X}")).collect();
+            full.push(if full.contains('?') { '&' } else { '?' });
+            full.push_str(&format!("password={encoded}"));
+        }
+        Self::connect(&full, 5, true, Backend::Postgres).await.map_err(|e| e.at(&shown))
     }
 
     /// A catalogue that is forgotten with the process.
@@ -71,18 +97,21 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from SQLite.
     pub async fn in_memory() -> Result<Self, CatalogueError> {
-        Self::connect("sqlite::memory:", 1, false).await
+        Self::connect("sqlite::memory:", 1, false, Backend::Sqlite).await
     }
 
-    async fn connect(url: &str, connections: u32, recorded: bool) -> Result<Self, CatalogueError> {
+    async fn connect(url: &str, connections: u32, recorded: bool, backend: Backend) -> Result<Self, CatalogueError> {
         sqlx::any::install_default_drivers();
         let options = AnyPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(std::time::Duration::from_secs(15))
             .idle_timeout(None)
             .max_lifetime(None)
-            .after_connect(|connection, _| {
+            .after_connect(move |connection, _| {
                 Box::pin(async move {
+                    if backend == Backend::Postgres {
+                        return Ok(());
+                    }
                     // WAL with FULL: a commit that was answered survives a power cut
                     // (https://www.sqlite.org/pragma.html#pragma_synchronous).
                     sqlx::raw_sql("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
@@ -103,38 +132,49 @@ impl Catalogue {
             // A pool tries again and again and then says only that time was up; one connection by
             // itself says at once what is wrong.
             let mut first = sqlx::AnyConnection::connect(url).await.map_err(CatalogueError::open)?;
-            sqlx::raw_sql("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL;")
-                .execute(&mut first)
-                .await
-                .map_err(CatalogueError::open)?;
+            if backend == Backend::Sqlite {
+                sqlx::raw_sql("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL;")
+                    .execute(&mut first)
+                    .await
+                    .map_err(CatalogueError::open)?;
+            }
             first.close().await.map_err(CatalogueError::open)?;
         }
         let pool = options.connect(url).await.map_err(CatalogueError::open)?;
-        let catalogue = Self { pool, recorded };
+        let catalogue = Self { pool, recorded, backend };
         catalogue.migrate().await?;
         Ok(catalogue)
     }
 
     async fn migrate(&self) -> Result<(), CatalogueError> {
         let version = async || -> Result<usize, CatalogueError> {
-            sqlx::raw_sql("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)").execute(&self.pool).await?;
+            let mut transaction = self.begin().await?;
+            sqlx::raw_sql("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL)")
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
             let found: Option<i64> = sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&self.pool).await?;
             Ok(found.unwrap_or(0) as usize)
         };
         let have = version().await?;
-        if have > SQLITE.len() {
-            return Err(CatalogueError::Newer { have, know: SQLITE.len() });
+        let steps: Vec<(usize, &str)> = match self.backend {
+            Backend::Sqlite => SQLITE.iter().enumerate().map(|(n, step)| (n + 1, *step)).collect(),
+            Backend::Postgres => POSTGRES.to_vec(),
+        };
+        let know = steps.last().map_or(0, |(n, _)| *n);
+        if have > know {
+            return Err(CatalogueError::Newer { have, know });
         }
-        for (n, step) in SQLITE.iter().enumerate().skip(have) {
-            let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        for (version, step) in steps.into_iter().filter(|(n, _)| *n > have) {
+            let mut transaction = self.begin().await?;
             // Another process may have made the step meanwhile.
             let now: Option<i64> =
                 sqlx::query_scalar("SELECT MAX(version) FROM schema_version").fetch_one(&mut *transaction).await?;
-            if now.unwrap_or(0) as usize > n {
+            if now.unwrap_or(0) as usize >= version {
                 continue;
             }
-            sqlx::raw_sql(*step).execute(&mut *transaction).await?;
-            sqlx::query("INSERT INTO schema_version VALUES ($1)").bind(n as i64 + 1).execute(&mut *transaction).await?;
+            sqlx::raw_sql(step).execute(&mut *transaction).await?;
+            sqlx::query("INSERT INTO schema_version VALUES ($1)").bind(version as i64).execute(&mut *transaction).await?;
             transaction.commit().await?;
         }
         Ok(())
@@ -142,7 +182,15 @@ impl Catalogue {
 
     /// Begins a transaction that will write.
     async fn begin(&self) -> Result<sqlx::Transaction<'static, sqlx::Any>, CatalogueError> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        match self.backend {
+            Backend::Sqlite => Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?),
+            Backend::Postgres => {
+                let mut transaction = self.pool.begin().await?;
+                // One writer at a time, as with SQLite: what is read here stays so to the end.
+                sqlx::raw_sql("DO $$ BEGIN PERFORM pg_advisory_xact_lock(8620); END $$").execute(&mut *transaction).await?;
+                Ok(transaction)
+            }
+        }
     }
 
     /// Whether what is written here outlives the process.
@@ -165,7 +213,8 @@ mod tests {
     async fn catalogues_of_the_first_version_are_taken_over() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("catalogue.db");
-        let old = Catalogue::connect(&format!("sqlite://{}?mode=rwc", path.display()), 1, true).await.expect("made");
+        let old =
+            Catalogue::connect(&format!("sqlite://{}?mode=rwc", path.display()), 1, true, Backend::Sqlite).await.expect("made");
         sqlx::raw_sql("DROP TABLE predecessors; DROP TABLE outbox; DROP TABLE audit; DROP TABLE credentials; DROP TABLE users; DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
             .execute(&old.pool)
             .await

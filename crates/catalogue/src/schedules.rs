@@ -62,6 +62,13 @@ struct Row(
     Option<i64>,
 );
 
+/// The columns of a [`Row`].
+macro_rules! columns {
+    () => {
+        "name, trigger_text, dealt_until, frozen, last_run, last_status, last_ended, last_error, last_good, proven, proven_archive, last_drill, drill_text, last_scrub, since, stale_told"
+    };
+}
+
 impl Catalogue {
     /// The states of all schedules that were ever seen.
     ///
@@ -69,9 +76,14 @@ impl Catalogue {
     /// [`CatalogueError`] from the database.
     pub async fn schedule_states(&self) -> Result<BTreeMap<String, ScheduleState>, CatalogueError> {
         // One row with all of them: a thousand rows would each cost a switch between threads.
-        let packed: String = sqlx::query_scalar(
-            "SELECT CAST(json_group_array(json_array(name, trigger_text, dealt_until, frozen, last_run, last_status, last_ended, last_error, last_good, proven, proven_archive, last_drill, drill_text, last_scrub, since, stale_told)) AS TEXT) FROM schedules",
-        )
+        let packed: String = sqlx::query_scalar(match self.backend {
+            crate::Backend::Sqlite => {
+                concat!("SELECT CAST(json_group_array(json_array(", columns!(), ")) AS TEXT) FROM schedules")
+            }
+            crate::Backend::Postgres => {
+                concat!("SELECT CAST(COALESCE(json_agg(json_build_array(", columns!(), ")), '[]') AS TEXT) FROM schedules")
+            }
+        })
         .fetch_one(&self.pool)
         .await?;
         let rows: Vec<Row> = serde_json::from_str(&packed).map_err(|e| CatalogueError::Content(e.to_string()))?;

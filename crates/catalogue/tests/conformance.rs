@@ -1,21 +1,65 @@
-//! What every database behind the catalogue must do. Run on SQLite here; a further database adds a
-//! function like [`sqlite`] and a line in each test.
+//! What every database behind the catalogue must do: each test runs on SQLite and on a real PostgreSQL.
 
-use backup_catalogue::{Catalogue, Finish, HistoryFilter, Lease, NewRun, Sort, StatsFilter};
+use backup_catalogue::{Catalogue, Credential, CredentialKind, Finish, HistoryFilter, Lease, NewRun, Sort, StatsFilter, User};
 use backup_model::{
-    ArchiveFile, ArchiveId, Cause, Kind, MANIFEST_VERSION, Manifest, Name, Note, NoteLevel, Operation, RunCounts, RunId,
-    RunStatus,
+    Alert, AlertKind, ArchiveFile, ArchiveId, AuditEntry, Cause, Kind, MANIFEST_VERSION, Manifest, Name, Note, NoteLevel,
+    Operation, Role, RunCounts, RunId, RunStatus, Scope,
 };
+use backup_testkit::Postgres;
 use chrono::{DateTime, Duration, Utc};
+use std::sync::atomic::{AtomicU32, Ordering};
 use uuid::Uuid;
 
-async fn sqlite() -> (tempfile::TempDir, Catalogue) {
-    let folder = tempfile::tempdir().expect("a folder");
-    // Odd characters in the path must not matter.
-    let path = folder.path().join("cata %41?logue#.db");
-    let catalogue = Catalogue::open_file(&path).await.expect("a catalogue");
-    assert!(path.exists());
-    (folder, catalogue)
+/// Where catalogues are made: files of a folder, or databases of a server.
+struct Place {
+    folder: tempfile::TempDir,
+    server: Option<Postgres>,
+    made: AtomicU32,
+}
+
+const PASSWORD: &str = "a\"b\\c#d e";
+
+impl Place {
+    fn sqlite() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder"), server: None, made: AtomicU32::new(0) }
+    }
+
+    fn postgres() -> Self {
+        let server = Postgres::debian();
+        let _ = server.sql("postgres", &format!("CREATE ROLE backup LOGIN CREATEDB PASSWORD '{PASSWORD}'"));
+        Self { server: Some(server), ..Self::sqlite() }
+    }
+
+    /// Opens the catalogue of a number.
+    async fn open(&self, n: u32) -> Catalogue {
+        match &self.server {
+            Some(server) => {
+                let url = format!("postgres://backup@localhost/c{n}?host={}", server.socket().display());
+                Catalogue::open_postgres(&url, Some(PASSWORD)).await.expect("a catalogue")
+            }
+            None => {
+                // Odd characters in the path must not matter.
+                let path = self.folder.path().join(format!("cata %41?logue#{n}.db"));
+                let catalogue = Catalogue::open_file(&path).await.expect("a catalogue");
+                assert!(path.exists());
+                catalogue
+            }
+        }
+    }
+
+    /// A place for a further catalogue; answers its number.
+    fn another(&self) -> u32 {
+        let n = self.made.fetch_add(1, Ordering::Relaxed);
+        if let Some(server) = &self.server {
+            let _ = server.sql("postgres", &format!("CREATE DATABASE c{n} OWNER backup"));
+        }
+        n
+    }
+
+    /// A new catalogue.
+    async fn new(&self) -> Catalogue {
+        self.open(self.another()).await
+    }
 }
 
 fn at(text: &str) -> DateTime<Utc> {
@@ -103,9 +147,8 @@ async fn ended(c: &Catalogue, run: &NewRun, f: &Finish) {
     c.finish(run.id, f).await.expect("finished");
 }
 
-#[tokio::test]
-async fn a_run_from_wish_to_end() {
-    let (_folder, c) = sqlite().await;
+async fn a_run_from_wish_to_end(place: &Place) {
+    let c = place.new().await;
     let t = at("2026-11-21T09:00:00Z");
     let mut run = new("docs", Operation::Backup, t);
     run.planned = Some(t);
@@ -147,7 +190,7 @@ async fn a_run_from_wish_to_end() {
     let record = c.archive_by_prefix(&m.id.to_string()[..35]).await.expect("read").expect("there");
     assert_eq!((record.manifest, record.path.as_str()), (m, "/b/docs/x.tar.gz"));
     // Runs travel to another catalogue as they are, once.
-    let (_other_folder, other) = sqlite().await;
+    let other = place.new().await;
     other.import_runs(&[back.clone(), back.clone()]).await.expect("imported");
     assert_eq!(other.run(run.id).await.expect("read"), Some(back));
     assert_eq!(other.history(&HistoryFilter::default()).await.expect("a page").total, 1);
@@ -158,9 +201,8 @@ async fn a_run_from_wish_to_end() {
     assert_eq!((state.last_status, state.last_good), (Some(RunStatus::Failed), Some(t + Duration::seconds(12))));
 }
 
-#[tokio::test]
-async fn archives_are_kept_pinned_verified_and_forgotten() {
-    let (_folder, c) = sqlite().await;
+async fn archives_are_kept_pinned_verified_and_forgotten(place: &Place) {
+    let c = place.new().await;
     let list: Vec<Manifest> = (1..=5).map(|d| manifest("docs", &format!("2026-11-{d:02}T09:00:00+01:00"))).collect();
     for (n, m) in list.iter().enumerate() {
         c.adopt(m, &format!("/b/{n}"), at("2026-11-21T00:00:00Z")).await.expect("adopted");
@@ -187,9 +229,8 @@ async fn archives_are_kept_pinned_verified_and_forgotten() {
     assert!(c.deleting().await.expect("read").is_empty());
 }
 
-#[tokio::test]
-async fn history_filters_sorts_pages_and_counts_exactly() {
-    let (_folder, c) = sqlite().await;
+async fn history_filters_sorts_pages_and_counts_exactly(place: &Place) {
+    let c = place.new().await;
     let start = at("2026-11-01T22:30:00Z");
     let mut all = Vec::new();
     for n in 0..200i64 {
@@ -302,26 +343,23 @@ async fn history_filters_sorts_pages_and_counts_exactly() {
     assert_eq!(by_schedule.len(), 3);
 }
 
-#[tokio::test]
-async fn states_of_schedules_are_kept() {
-    let (folder, c) = sqlite().await;
+async fn states_of_schedules_are_kept(place: &Place) {
+    let n = place.another();
+    let c = place.open(n).await;
     let t = at("2026-11-21T09:00:00Z");
     c.set_dealt(&[("a", "daily at 09:00", t), ("b", "hourly", t)]).await.expect("set");
     c.set_dealt(&[("a", "daily at 10:00", t + Duration::days(1))]).await.expect("set again");
     c.set_frozen("a", "only 3 files").await.expect("frozen");
     c.close().await;
-    let again = Catalogue::open_file(&folder.path().join("cata %41?logue#.db")).await.expect("opened again");
+    let again = place.open(n).await;
     let states = again.schedule_states().await.expect("states");
     assert_eq!((states["a"].trigger.as_str(), states["a"].dealt_until), ("daily at 10:00", Some(t + Duration::days(1))));
     assert_eq!((states["a"].frozen.as_deref(), states["b"].frozen.as_deref()), (Some("only 3 files"), None));
 }
 
-#[tokio::test]
-async fn two_processes_may_open_a_new_catalogue_at_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("c.db");
-    let (a, b) = tokio::join!(Catalogue::open_file(&path), Catalogue::open_file(&path));
-    let (a, b) = (a.expect("the first"), b.expect("the second"));
+async fn two_processes_may_open_a_new_catalogue_at_once(place: &Place) {
+    let n = place.another();
+    let (a, b) = tokio::join!(place.open(n), place.open(n));
     let run = new("x", Operation::Backup, at("2026-11-21T09:00:00Z"));
     a.request(&run).await.expect("requested");
     let lease = lease();
@@ -329,3 +367,145 @@ async fn two_processes_may_open_a_new_catalogue_at_once() {
         tokio::join!(a.claim(run.id, &lease, run.created, run.created), b.claim(run.id, &lease, run.created, run.created));
     assert_eq!(u8::from(one.expect("claimed")) + u8::from(two.expect("claimed")), 1, "one of them has it");
 }
+
+async fn users_and_secrets(place: &Place) {
+    let c = place.new().await;
+    let t = at("2026-11-21T09:00:00Z");
+    let user = |name: &str, role| User { name: name.into(), role, password: "$argon2id$…".into(), created: t, last_seen: None };
+    assert!(!c.has_admin().await.expect("asked"));
+    let secret = |id: &str, kind, owner: &str| Credential {
+        id: id.into(),
+        kind,
+        hash: "ab".into(),
+        owner: owner.into(),
+        scope: Scope::Read,
+        created: t,
+        last_used: t,
+        expires: Some(t + Duration::hours(1)),
+    };
+    assert!(c.add_credential(&secret("s", CredentialKind::Setup, "")).await.expect("added"));
+    assert!(c.set_up(&user("ada", Role::Admin), "s").await.expect("set up"));
+    assert!(!c.set_up(&user("eve", Role::Admin), "s").await.expect("refused"), "once");
+    assert!(c.has_admin().await.expect("asked") && c.credential("s").await.expect("read").is_none());
+    assert!(c.add_user(&user("bob", Role::Viewer)).await.expect("added"));
+    assert!(!c.add_user(&user("bob", Role::Admin)).await.expect("refused"));
+    assert!(c.add_credential(&secret("b", CredentialKind::Session, "bob")).await.expect("added"));
+    assert!(c.add_credential(&secret("t", CredentialKind::Token, "mon")).await.expect("added"));
+    assert!(!c.add_credential(&secret("u", CredentialKind::Token, "mon")).await.expect("refused"), "names of tokens are unique");
+    assert_eq!(c.tokens().await.expect("read"), [secret("t", CredentialKind::Token, "mon")]);
+    assert!(c.set_password("bob", "$other").await.expect("set"));
+    assert!(c.credential("b").await.expect("read").is_none(), "a new password ends sessions");
+    c.set_seen("bob", t + Duration::minutes(1)).await.expect("seen");
+    assert_eq!(c.user("bob").await.expect("read").expect("there").last_seen, Some(t + Duration::minutes(1)));
+    assert!(c.delete_user("bob").await.expect("deleted") && !c.delete_user("bob").await.expect("gone"));
+    // What has ended is forgotten when something is added, but no token: somebody shall see that it has.
+    let late = Credential { created: t + Duration::days(1), ..secret("l", CredentialKind::Session, "ada") };
+    assert!(c.add_credential(&secret("old", CredentialKind::Session, "ada")).await.expect("added"));
+    assert!(c.add_credential(&late).await.expect("added"));
+    assert!(c.credential("old").await.expect("read").is_none() && c.credential("t").await.expect("read").is_some());
+}
+
+async fn the_audit_log_is_a_chain(place: &Place) {
+    let c = place.new().await;
+    let entry = |n: i64| AuditEntry {
+        seq: 0,
+        at: n,
+        actor: "user:ada".into(),
+        origin: "::1".into(),
+        action: format!("PATCH /{n}"),
+        target: "100%_\\".into(),
+        outcome: "200".into(),
+        detail: String::new(),
+        hash: String::new(),
+    };
+    // Several at a time, as requests come.
+    let (a, b, d) = tokio::join!(c.add_audit(entry(1)), c.add_audit(entry(2)), c.add_audit(entry(3)));
+    let mut seqs = [a, b, d].map(|e| e.expect("added").seq);
+    seqs.sort_unstable();
+    assert_eq!(seqs, [1, 2, 3]);
+    let check = c.check_audit().await.expect("checked");
+    assert_eq!((check.entries, check.broken), (3, None));
+    let (found, total) = c.audit(Some("100%_\\"), 2, 0).await.expect("read");
+    assert_eq!((found.len(), total, found[0].hash.as_str()), (2, 3, check.head.as_str()));
+    assert_eq!(c.audit(Some("patch /2"), 10, 0).await.expect("read").1, 1);
+    assert_eq!(c.audit(Some("nothing"), 10, 0).await.expect("read").1, 0);
+}
+
+async fn alerts_wait_in_the_outbox(place: &Place) {
+    let c = place.new().await;
+    let t = at("2026-11-21T09:00:00Z");
+    let alert = |minutes: i64| Alert {
+        id: Uuid::now_v7(),
+        at: t + Duration::minutes(minutes),
+        kind: AlertKind::Failure,
+        name: "docs".into(),
+        run: None,
+        text: "it failed".into(),
+    };
+    let both = vec!["ops".to_owned(), "chat".to_owned()];
+    c.add_alerts(&[(alert(0), both.clone()), (alert(1), both), (alert(2), Vec::new())]).await.expect("added");
+    assert_eq!(c.alerts(10, 0).await.expect("read").1, 3);
+    assert_eq!(c.last_alert(AlertKind::Failure).await.expect("read"), Some(t + Duration::minutes(2)));
+    let waiting = c.outbox_waiting().await.expect("read");
+    let names: Vec<&str> = waiting.iter().map(|r| r.notifier.as_str()).collect();
+    assert_eq!(names, ["chat", "chat", "ops", "ops"]);
+    c.outbox_failed(&waiting[..2], t + Duration::hours(1), "away").await.expect("remembered");
+    let state = c.outbox_state("chat").await.expect("read");
+    assert_eq!((state.waiting, state.last_sent, state.error.as_deref()), (2, None, Some("away")));
+    c.outbox_sent(&waiting[2..], t + Duration::hours(1)).await.expect("remembered");
+    let state = c.outbox_state("ops").await.expect("read");
+    assert_eq!((state.waiting, state.last_sent), (0, Some(t + Duration::hours(1))));
+    let waiting = c.outbox_waiting().await.expect("read");
+    assert_eq!((waiting.len(), waiting[0].attempts, waiting[0].due), (2, 1, t + Duration::hours(1)));
+    c.outbox_drop(&waiting).await.expect("dropped");
+    assert!(c.outbox_waiting().await.expect("read").is_empty());
+    // With the end of a run, in its transaction; and a schedule that nothing good came of.
+    let run = new("docs", Operation::Backup, t);
+    let told = Finish { alerts: vec![(alert(3), vec!["ops".to_owned()])], ..finish(RunStatus::Failed, t, Some("no space")) };
+    ended(&c, &run, &told).await;
+    assert_eq!(c.outbox_waiting().await.expect("read").len(), 1);
+    c.set_dealt(&[("docs", "hourly", t)]).await.expect("dealt");
+    c.set_stale_told("docs", (alert(4), Vec::new())).await.expect("told");
+    let state = c.schedule_states().await.expect("states").remove("docs").expect("there");
+    assert_eq!((state.since, state.stale_told), (Some(t), Some(t + Duration::minutes(4))));
+    let good = new("docs", Operation::Backup, t + Duration::hours(1));
+    ended(&c, &good, &finish(RunStatus::Completed, t + Duration::hours(1), None)).await;
+    assert_eq!(c.schedule_states().await.expect("states")["docs"].stale_told, None);
+    assert_eq!(c.run_sums().await.expect("sums").iter().map(|(.., n)| n).sum::<u64>(), 2);
+    assert_eq!(c.failures().await.expect("failures"), [("backup".to_owned(), "manual".to_owned(), 1)]);
+    assert_eq!(c.last_runs().await.expect("runs").len(), 1);
+    assert_eq!(c.newest_run().await.expect("read"), Some(t + Duration::hours(1)));
+}
+
+async fn predecessors_have_numbers(place: &Place) {
+    let c = place.new().await;
+    let t = at("2026-11-21T09:00:00Z");
+    let first = c.add_predecessor("s3", "config-", "", "", t).await.expect("added");
+    let second = c.add_predecessor("s0", "copy-", "/a", "/b", t).await.expect("added");
+    assert_eq!((first.name.as_str(), second.name.as_str()), ("config-1", "copy-2"));
+    assert_eq!(c.predecessors("s0").await.expect("read"), [second.clone()]);
+    assert_eq!(c.predecessor_of("copy-2").await.expect("read"), Some(second));
+    c.touch_predecessor(1, t + Duration::hours(1)).await.expect("touched");
+    assert_eq!(c.predecessors("s3").await.expect("read")[0].updated, t + Duration::hours(1));
+    c.forget_predecessor(1).await.expect("forgotten");
+    assert!(c.predecessors("s3").await.expect("read").is_empty());
+}
+
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::Place::sqlite()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(&super::Place::postgres()).await;
+            })*
+        }
+    };
+}
+
+on_both! { a_run_from_wish_to_end archives_are_kept_pinned_verified_and_forgotten history_filters_sorts_pages_and_counts_exactly states_of_schedules_are_kept two_processes_may_open_a_new_catalogue_at_once users_and_secrets the_audit_log_is_a_chain alerts_wait_in_the_outbox predecessors_have_numbers }

@@ -496,6 +496,9 @@ mod tests {
             "allowed_origins = [\"http://a.example/\"]",
             "allowed_hosts = [\"http://a.example\"]",
             "tls = { cert = \"c\" }",
+            "catalogue = \"mysql://x/y\"",
+            "catalogue = \"postgres://backup:secret@x/y\"",
+            "catalogue = \"postgres://backup@x/y?password=secret\"",
         ] {
             assert!(web(wrong).is_err(), "{wrong}");
         }

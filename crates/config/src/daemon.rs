@@ -30,6 +30,20 @@ impl Reader {
                 "socket" => out.socket = Some(PathBuf::from(self.text_of(item, key)?)),
                 "stop_timeout" => out.stop_timeout = self.span(item, key)?,
                 "restore_roots" => out.restore_roots = self.absolute_paths(item, key)?,
+                "catalogue" => {
+                    let url = self.text_of(item, key)?;
+                    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
+                    let Some(rest) = rest else {
+                        return self.error(item, "`catalogue` must be a URL such as \"postgres://backup@db.example/backup\"");
+                    };
+                    let user = rest.split(['/', '?']).next().and_then(|a| a.rsplit_once('@')).map_or("", |(user, _)| user);
+                    if user.contains(':') || rest.contains("password=") {
+                        return self
+                            .error(item, "a password does not stand in this file; add catalogue_password = { file = \"…\" }");
+                    }
+                    out.catalogue = Some(url.to_owned());
+                }
+                "catalogue_password" => out.catalogue_password = Some(self.secret(item, key)?),
                 "sender" => out.sender = Some(self.mail_address(item, key)?),
                 "log" => out.log = self.log(item)?,
                 _ => {}

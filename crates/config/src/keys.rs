@@ -28,9 +28,11 @@ pub(crate) const DAEMON: Keys = Keys {
         "socket",
         "stop_timeout",
         "sender",
+        "catalogue",
+        "catalogue_password",
     ],
     also: &[],
-    later: &["catalogue"],
+    later: &[],
 };
 
 pub(crate) const PREDECESSORS: Keys = Keys { known: &["database", "source"], also: &[], later: &[] };

@@ -1,6 +1,6 @@
 //! What `schedules.toml` says, complete and checked.
 
-use backup_model::{DatabaseSettings, Name, NotifierSettings, Schedule};
+use backup_model::{DatabaseSettings, Name, NotifierSettings, Schedule, SecretSource};
 use ipnet::IpNet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -76,6 +76,10 @@ pub struct DaemonSettings {
     pub web: WebSettings,
     /// Copies asked for by the route of S0 may only be written beneath these folders.
     pub allowed_destinations: Vec<PathBuf>,
+    /// The URL of a PostgreSQL database that holds the catalogue instead of `catalogue.db` in the home.
+    pub catalogue: Option<String>,
+    /// Its password.
+    pub catalogue_password: Option<SecretSource>,
     /// Who mail is from, if a notifier does not say.
     pub sender: Option<String>,
     /// Log files.
@@ -127,6 +131,8 @@ impl Default for DaemonSettings {
             restore_roots: Vec::new(),
             web: WebSettings::default(),
             allowed_destinations: Vec::new(),
+            catalogue: None,
+            catalogue_password: None,
             sender: None,
             log: LogSettings::default(),
         }

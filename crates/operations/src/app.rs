@@ -79,6 +79,29 @@ fn without_room(home: &Home, error: CatalogueError) -> OperationError {
     error.into()
 }
 
+/// The catalogue of a home: a file in it, or the database that its file names.
+async fn open_catalogue(home: &Home) -> Result<Catalogue, OperationError> {
+    let text = std::fs::read_to_string(home.schedules()).unwrap_or_default();
+    let daemon = match backup_config::parse_daemon(&text) {
+        Ok(daemon) => daemon,
+        // Where the history is kept must not be guessed: it would be in two places then.
+        Err(e) if text.contains("catalogue") => {
+            return Err(OperationError::Invalid(format!("{}: {e}; mend it first", home.schedules().display())));
+        }
+        Err(_) => backup_config::DaemonSettings::default(),
+    };
+    match &daemon.catalogue {
+        None => Catalogue::open_file(&home.catalogue()).await.map_err(|e| without_room(home, e)),
+        Some(url) => {
+            let password = match &daemon.catalogue_password {
+                Some(source) => Some(crate::secrets::read(source, home.root()).await?),
+                None => None,
+            };
+            Ok(Catalogue::open_postgres(url, password.as_deref()).await?)
+        }
+    }
+}
+
 impl App {
     /// The state for work in a home.
     ///
@@ -86,7 +109,7 @@ impl App {
     /// The home's folders or its catalogue cannot be made or opened.
     pub async fn open(home: Home, clock: Arc<dyn Clock>, mode: Mode) -> Result<Self, OperationError> {
         home.make_folders().map_err(|e| OperationError::Failed(e.to_string()))?;
-        let catalogue = Catalogue::open_file(&home.catalogue()).await.map_err(|e| without_room(&home, e))?;
+        let catalogue = open_catalogue(&home).await?;
         let app = Self::build(Some(home), catalogue, clock, mode);
         app.reload();
         Ok(app)
