@@ -20,6 +20,8 @@ pub struct User {
     pub created: DateTime<Utc>,
     /// When they last signed in.
     pub last_seen: Option<DateTime<Utc>>,
+    /// The secret of the second factor, if they have one.
+    pub totp: Option<String>,
 }
 
 /// What a secret is for.
@@ -78,6 +80,7 @@ fn user(row: &AnyRow) -> Result<User, CatalogueError> {
         password: row.try_get("password")?,
         created: time(row.try_get("created")?),
         last_seen: row.try_get::<Option<i64>, _>("last_seen")?.map(time),
+        totp: Some(row.try_get::<String, _>("totp")?).filter(|t| !t.is_empty()),
     })
 }
 
@@ -94,7 +97,7 @@ fn credential(row: &AnyRow) -> Result<Credential, CatalogueError> {
     })
 }
 
-const USER: &str = "name, role, password, created, last_seen";
+const USER: &str = "name, role, password, created, last_seen, totp";
 
 impl Catalogue {
     /// All users, by name.
@@ -190,6 +193,32 @@ impl Catalogue {
             .execute(&mut *transaction)
             .await?;
         transaction.commit().await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives a user a second factor, or takes it away. `false`: there is no such user.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn set_totp(&self, name: &str, secret: Option<&str>) -> Result<bool, CatalogueError> {
+        let done = sqlx::query("UPDATE users SET totp = $1, totp_step = 0 WHERE name = $2")
+            .bind(secret.unwrap_or(""))
+            .bind(name)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Uses a step of a user's second factor up. `false`: it, or a later one, was used already.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn use_totp(&self, name: &str, step: i64) -> Result<bool, CatalogueError> {
+        let done = sqlx::query("UPDATE users SET totp_step = $1 WHERE name = $2 AND totp_step < $1")
+            .bind(step)
+            .bind(name)
+            .execute(&self.pool)
+            .await?;
         Ok(done.rows_affected() == 1)
     }
 

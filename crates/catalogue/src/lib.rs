@@ -46,7 +46,7 @@ pub struct Catalogue {
 }
 
 /// The schema on PostgreSQL, which began with the version that SQLite had then; what comes later is added as steps.
-const POSTGRES: &[(usize, &str)] = &[(6, include_str!("sql/0006_postgres.sql"))];
+const POSTGRES: &[(usize, &str)] = &[(7, include_str!("sql/0007_postgres.sql"))];
 
 /// The steps from an empty database to the present schema, in order.
 const SQLITE: &[&str] = &[
@@ -56,6 +56,7 @@ const SQLITE: &[&str] = &[
     include_str!("sql/0004_sqlite.sql"),
     include_str!("sql/0005_sqlite.sql"),
     include_str!("sql/0006_sqlite.sql"),
+    include_str!("sql/0007_sqlite.sql"),
 ];
 
 impl Catalogue {

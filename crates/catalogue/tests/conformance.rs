@@ -57,7 +57,7 @@ impl Place {
     }
 
     /// A new catalogue.
-    async fn new(&self) -> Catalogue {
+    async fn fresh(&self) -> Catalogue {
         self.open(self.another()).await
     }
 }
@@ -148,7 +148,7 @@ async fn ended(c: &Catalogue, run: &NewRun, f: &Finish) {
 }
 
 async fn a_run_from_wish_to_end(place: &Place) {
-    let c = place.new().await;
+    let c = place.fresh().await;
     let t = at("2026-11-21T09:00:00Z");
     let mut run = new("docs", Operation::Backup, t);
     run.planned = Some(t);
@@ -190,7 +190,7 @@ async fn a_run_from_wish_to_end(place: &Place) {
     let record = c.archive_by_prefix(&m.id.to_string()[..35]).await.expect("read").expect("there");
     assert_eq!((record.manifest, record.path.as_str()), (m, "/b/docs/x.tar.gz"));
     // Runs travel to another catalogue as they are, once.
-    let other = place.new().await;
+    let other = place.fresh().await;
     other.import_runs(&[back.clone(), back.clone()]).await.expect("imported");
     assert_eq!(other.run(run.id).await.expect("read"), Some(back));
     assert_eq!(other.history(&HistoryFilter::default()).await.expect("a page").total, 1);
@@ -202,7 +202,7 @@ async fn a_run_from_wish_to_end(place: &Place) {
 }
 
 async fn archives_are_kept_pinned_verified_and_forgotten(place: &Place) {
-    let c = place.new().await;
+    let c = place.fresh().await;
     let list: Vec<Manifest> = (1..=5).map(|d| manifest("docs", &format!("2026-11-{d:02}T09:00:00+01:00"))).collect();
     for (n, m) in list.iter().enumerate() {
         c.adopt(m, &format!("/b/{n}"), at("2026-11-21T00:00:00Z")).await.expect("adopted");
@@ -230,7 +230,7 @@ async fn archives_are_kept_pinned_verified_and_forgotten(place: &Place) {
 }
 
 async fn history_filters_sorts_pages_and_counts_exactly(place: &Place) {
-    let c = place.new().await;
+    let c = place.fresh().await;
     let start = at("2026-11-01T22:30:00Z");
     let mut all = Vec::new();
     for n in 0..200i64 {
@@ -369,9 +369,16 @@ async fn two_processes_may_open_a_new_catalogue_at_once(place: &Place) {
 }
 
 async fn users_and_secrets(place: &Place) {
-    let c = place.new().await;
+    let c = place.fresh().await;
     let t = at("2026-11-21T09:00:00Z");
-    let user = |name: &str, role| User { name: name.into(), role, password: "$argon2id$…".into(), created: t, last_seen: None };
+    let user = |name: &str, role| User {
+        name: name.into(),
+        role,
+        password: "$argon2id$…".into(),
+        created: t,
+        last_seen: None,
+        totp: None,
+    };
     assert!(!c.has_admin().await.expect("asked"));
     let secret = |id: &str, kind, owner: &str| Credential {
         id: id.into(),
@@ -397,6 +404,9 @@ async fn users_and_secrets(place: &Place) {
     assert!(c.credential("b").await.expect("read").is_none(), "a new password ends sessions");
     c.set_seen("bob", t + Duration::minutes(1)).await.expect("seen");
     assert_eq!(c.user("bob").await.expect("read").expect("there").last_seen, Some(t + Duration::minutes(1)));
+    assert!(c.set_totp("bob", Some("ABC")).await.expect("set"));
+    assert_eq!(c.user("bob").await.expect("read").expect("there").totp.as_deref(), Some("ABC"));
+    assert!(c.use_totp("bob", 7).await.expect("used") && !c.use_totp("bob", 7).await.expect("refused"), "no step serves twice");
     assert!(c.delete_user("bob").await.expect("deleted") && !c.delete_user("bob").await.expect("gone"));
     // What has ended is forgotten when something is added, but no token: somebody shall see that it has.
     let late = Credential { created: t + Duration::days(1), ..secret("l", CredentialKind::Session, "ada") };
@@ -406,7 +416,7 @@ async fn users_and_secrets(place: &Place) {
 }
 
 async fn the_audit_log_is_a_chain(place: &Place) {
-    let c = place.new().await;
+    let c = place.fresh().await;
     let entry = |n: i64| AuditEntry {
         seq: 0,
         at: n,
@@ -432,7 +442,7 @@ async fn the_audit_log_is_a_chain(place: &Place) {
 }
 
 async fn alerts_wait_in_the_outbox(place: &Place) {
-    let c = place.new().await;
+    let c = place.fresh().await;
     let t = at("2026-11-21T09:00:00Z");
     let alert = |minutes: i64| Alert {
         id: Uuid::now_v7(),
@@ -478,12 +488,12 @@ async fn alerts_wait_in_the_outbox(place: &Place) {
 }
 
 async fn predecessors_have_numbers(place: &Place) {
-    let c = place.new().await;
+    let c = place.fresh().await;
     let t = at("2026-11-21T09:00:00Z");
     let first = c.add_predecessor("s3", "config-", "", "", t).await.expect("added");
     let second = c.add_predecessor("s0", "copy-", "/a", "/b", t).await.expect("added");
     assert_eq!((first.name.as_str(), second.name.as_str()), ("config-1", "copy-2"));
-    assert_eq!(c.predecessors("s0").await.expect("read"), [second.clone()]);
+    assert_eq!(c.predecessors("s0").await.expect("read"), std::slice::from_ref(&second));
     assert_eq!(c.predecessor_of("copy-2").await.expect("read"), Some(second));
     c.touch_predecessor(1, t + Duration::hours(1)).await.expect("touched");
     assert_eq!(c.predecessors("s3").await.expect("read")[0].updated, t + Duration::hours(1));

@@ -140,7 +140,7 @@ impl App {
     async fn new_user(&self, name: &str, role: Role, password: &str) -> Result<User, OperationError> {
         let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
         let password = hashed(password).await?;
-        Ok(User { name: name.to_string(), role, password, created: self.now(), last_seen: None })
+        Ok(User { name: name.to_string(), role, password, created: self.now(), last_seen: None, totp: None })
     }
 
     /// Gives a user another password; their sessions end.
@@ -189,6 +189,53 @@ impl App {
         let user = self.catalogue().user(name).await?;
         let ok = matches(password, user.as_ref().map(|u| u.password.clone())).await?;
         Ok(user.filter(|_| ok))
+    }
+
+    /// A new secret for a second factor, and the address that authenticators read it from; it counts only once
+    /// [`App::set_second_factor`] has seen a code of it.
+    #[must_use]
+    pub fn new_second_factor(&self, name: &str) -> (String, String) {
+        let secret = crate::totp::encode(&random::<20>());
+        let host = if self.host().is_empty() { "backupd" } else { self.host() };
+        let url = format!("otpauth://totp/backupd%20{host}:{name}?secret={secret}&issuer=backupd%20{host}");
+        (secret, url)
+    }
+
+    /// Gives a user a second factor, once a code shows that their authenticator has it.
+    ///
+    /// # Errors
+    /// The code is not of this secret.
+    pub async fn set_second_factor(&self, name: &str, secret: &str, code: &str) -> Result<(), OperationError> {
+        if secret.len() < 32 || crate::totp::step_of(secret, code, self.now().timestamp()).is_none() {
+            return Err(OperationError::Invalid("the code is not of this secret; look at the clocks of both devices".into()));
+        }
+        if !self.catalogue().set_totp(name, Some(secret)).await? {
+            return Err(no_user(name));
+        }
+        Ok(())
+    }
+
+    /// Takes a user's second factor away.
+    ///
+    /// # Errors
+    /// There is no such user.
+    pub async fn drop_second_factor(&self, name: &str) -> Result<(), OperationError> {
+        if !self.catalogue().set_totp(name, None).await? {
+            return Err(no_user(name));
+        }
+        Ok(())
+    }
+
+    /// Whether a code is of the user's second factor, and was not used before. Who has none needs no code.
+    ///
+    /// # Errors
+    /// The catalogue cannot be used.
+    pub async fn check_second_factor(&self, user: &User, code: Option<&str>) -> Result<bool, OperationError> {
+        let Some(secret) = &user.totp else { return Ok(true) };
+        match crate::totp::step_of(secret, code.unwrap_or_default(), self.now().timestamp()) {
+            Some(step) => Ok(self.catalogue().use_totp(&user.name, step).await?),
+            None => Ok(false),
+        }
     }
 
     async fn new_secret(

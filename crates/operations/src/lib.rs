@@ -27,6 +27,7 @@ mod samples;
 mod secrets;
 mod status;
 mod templates;
+mod totp;
 mod upkeep;
 mod work;
 

@@ -122,6 +122,9 @@ POST   /api/v1/session                        -
 DELETE /api/v1/session                        -
 POST   /api/v1/setup                          -
 PUT    /api/v1/session/password               read
+POST   /api/v1/session/second-factor          read
+PUT    /api/v1/session/second-factor          read
+DELETE /api/v1/users/{name}/second-factor     admin
 POST   /api/v1/setup-tokens                   admin
 GET    /api/v1/users                          admin
 POST   /api/v1/users                          admin
@@ -345,6 +348,48 @@ async fn sessions_begin_and_end() {
     assert_eq!(server.call("GET", "/api/v1/schedules", &[("Cookie", &bob)], None).await.status, 200);
     server.app.delete_user("bob").await.expect("deleted");
     assert_eq!(server.call("GET", "/api/v1/schedules", &[("Cookie", &bob)], None).await.status, 401);
+}
+
+/// The code of a secret at this moment, by a program of its own (RFC 6238).
+fn code_of(secret: &str) -> String {
+    let program = "import base64,hmac,struct,sys,time\nk=base64.b32decode(sys.argv[1])\nh=hmac.new(k,struct.pack('>q',int(time.time())//30),'sha1').digest()\no=h[19]&15\nprint('%06d'%((struct.unpack('>I',h[o:o+4])[0]&0x7fffffff)%1000000))";
+    let out = std::process::Command::new("python3").args(["-c", program, secret]).output().expect("python3 runs");
+    String::from_utf8_lossy(&out.stdout).trim().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_factor() {
+    let server = server("").await;
+    let admin = server.admin().await;
+    let path = "/api/v1/session/second-factor";
+    let cookie = server.sign_in("ada", PASSWORD, &[]).await.cookie();
+    let made = server.call("POST", path, &[("Cookie", &cookie)], None).await.json();
+    let secret = made["secret"].as_str().expect("a secret");
+    assert!(made["url"].as_str().expect("a URL").starts_with("otpauth://totp/"));
+    assert_eq!(server.sign_in("ada", PASSWORD, &[]).await.status, 200, "it does not count yet");
+    let wish = |code: &str| Some(json!({ "secret": secret, "code": code }));
+    assert_eq!(server.call("PUT", path, &[("Cookie", &cookie)], wish("000000x")).await.status, 400);
+    assert_eq!(server.call("PUT", path, &[("Cookie", &cookie)], wish(&code_of(secret))).await.status, 204);
+    assert_eq!(server.sign_in("ada", PASSWORD, &[]).await.code(), "code_needed");
+    let with = |code: String| {
+        let server = &server;
+        async move {
+            server
+                .call("POST", "/api/v1/session", &[], Some(json!({ "name": "ada", "password": PASSWORD, "code": code })))
+                .await
+                .status
+        }
+    };
+    assert_eq!(with("000000x".into()).await, 401);
+    let code = code_of(secret);
+    assert_eq!(with(code.clone()).await, 200);
+    assert_eq!(with(code).await, 401, "no code serves twice");
+    let users = server.call("GET", "/api/v1/users", &[("Authorization", &admin)], None).await;
+    assert!(users.json()["items"][0]["second_factor"] == true && !users.body.contains(secret), "{}", users.body);
+    assert_eq!(server.call("DELETE", "/api/v1/users/ada/second-factor", &[("Authorization", &admin)], None).await.status, 204);
+    assert_eq!(server.sign_in("ada", PASSWORD, &[]).await.status, 200);
+    // Programs have no second factor.
+    assert_eq!(server.call("POST", path, &[("Authorization", &admin)], None).await.status, 409);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,27 @@ pub struct SignIn {
     pub name: String,
     /// Their password.
     pub password: String,
+    /// The code of their authenticator, if they have a second factor.
+    #[serde(default)]
+    pub code: Option<String>,
+}
+
+/// A second factor that does not count yet.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct SecondFactorView {
+    /// The secret, in base32.
+    pub secret: String,
+    /// The same as authenticators read it, for example from a picture.
+    pub url: String,
+}
+
+/// Makes a second factor count.
+#[derive(Serialize, Deserialize, ToSchema)]
+pub struct SecondFactor {
+    /// The secret that was shown.
+    pub secret: String,
+    /// A code of it.
+    pub code: String,
 }
 
 /// The first admin.
@@ -77,6 +98,9 @@ pub struct UserView {
     pub created: DateTime<FixedOffset>,
     /// When they last signed in.
     pub last_seen: Option<DateTime<FixedOffset>>,
+    /// Whether they have a second factor.
+    #[serde(default)]
+    pub second_factor: bool,
 }
 
 /// A token to make.

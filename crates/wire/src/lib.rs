@@ -15,8 +15,8 @@ mod setup;
 mod system;
 
 pub use access::{
-    AuditCheckView, AuditView, ChangePassword, NewToken, NewUser, NewUserPassword, SecretView, SessionView, SetUp, SignIn,
-    TokenView, UserView,
+    AuditCheckView, AuditView, ChangePassword, NewToken, NewUser, NewUserPassword, SecondFactor, SecondFactorView, SecretView,
+    SessionView, SetUp, SignIn, TokenView, UserView,
 };
 pub use archives::{ArchiveView, ChangeView, DatabaseFactsView, EntryView, VerifiedView};
 pub use checks::{

@@ -34,6 +34,12 @@ pub(crate) enum UserCommand {
         /// The name
         name: String,
     },
+    /// Take a user's second factor away, for example because their device was lost
+    #[command(after_help = "Example:\n  backupctl user drop-second-factor ada")]
+    DropSecondFactor {
+        /// The name
+        name: String,
+    },
     /// Show a token by which the page adds the first admin, once, within 30 minutes
     #[command(after_help = "Example:\n  backupctl user setup-token")]
     SetupToken,

@@ -54,6 +54,12 @@ pub(super) async fn user(c: &Context, command: UserCommand) -> Result<u8, Failur
             line(format!("deleted the user {name}; their sessions have ended"))?;
             Ok(0)
         }
+        UserCommand::DropSecondFactor { name } => {
+            let path = format!("/api/v1/users/{}/second-factor", encode(&name));
+            let _: () = c.connect().await?.client.send_json(Method::DELETE, &path, &json!({})).await?;
+            line(format!("{name} signs in by the password alone now"))?;
+            Ok(0)
+        }
         UserCommand::SetupToken => {
             let connection = c.connect().await?;
             let made: SecretView = connection.client.post("/api/v1/setup-tokens", &json!({})).await?;

@@ -10,8 +10,8 @@ use axum::{Extension, Json};
 use backup_operations::catalogue::{Credential, User};
 use backup_operations::{App, Caller, OperationError};
 use backup_wire::{
-    AuditCheckView, AuditView, ChangePassword, NewToken, NewUser, NewUserPassword, Page, SecretView, SessionView, SetUp, SignIn,
-    TokenView, UserView,
+    AuditCheckView, AuditView, ChangePassword, NewToken, NewUser, NewUserPassword, Page, SecondFactor, SecondFactorView,
+    SecretView, SessionView, SetUp, SignIn, TokenView, UserView,
 };
 use chrono::{DateTime, Duration, FixedOffset, Utc};
 use std::net::{IpAddr, Ipv4Addr};
@@ -82,16 +82,19 @@ pub(super) async fn sign_in(
         return Ok(ApiError::wait(waits.0).into_response());
     }
     match app.check_password(&wish.name, &wish.password).await? {
-        Some(user) => {
+        Some(user) if user.totp.is_some() && wish.code.is_none() => {
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, "code_needed", "give the code of your authenticator too"))
+        }
+        Some(user) if app.check_second_factor(&user, wish.code.as_deref()).await? => {
             let caller = Caller { actor: format!("user:{}", user.name), ..nobody(visitor, "") };
             let response = signed_in(&app, visitor, &user, StatusCode::OK).await?;
             app.audit(&caller, "sign-in", "", "200", "").await;
             Ok(response)
         }
-        None => {
+        _ => {
             limits.failed(visitor.address, Some(&wish.name));
             app.audit(&nobody(visitor, &wish.name), "sign-in", "", "401", "").await;
-            Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "name or password is wrong"))
+            Err(ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "name, password or code is wrong"))
         }
     }
 }
@@ -130,6 +133,32 @@ pub(super) async fn change_password(
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie(visitor, ""))]).into_response())
 }
 
+fn own_name(who: &Who) -> ApiResult<String> {
+    let name = who.as_ref().and_then(|w| w.user()).map(str::to_owned);
+    name.ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "conflict", "only people who have signed in have a second factor"))
+}
+
+/// Makes the secret of a second factor; it counts once a code of it was given.
+#[utoipa::path(post, path = "/api/v1/session/second-factor", responses((status = 201, body = SecondFactorView), (status = 409, body = backup_wire::Problem)))]
+pub(super) async fn new_second_factor(State(app): State<App>, who: Who) -> ApiResult<(StatusCode, Json<SecondFactorView>)> {
+    let (secret, url) = app.new_second_factor(&own_name(&who)?);
+    Ok((StatusCode::CREATED, Json(SecondFactorView { secret, url })))
+}
+
+/// Makes a second factor count: from now on signing in needs a code.
+#[utoipa::path(put, path = "/api/v1/session/second-factor", request_body = SecondFactor, responses((status = 204), (status = 404, body = backup_wire::Problem), (status = 409, body = backup_wire::Problem)))]
+pub(super) async fn set_second_factor(State(app): State<App>, who: Who, Body(wish): Body<SecondFactor>) -> ApiResult<StatusCode> {
+    app.set_second_factor(&own_name(&who)?, &wish.secret, &wish.code).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes a user's second factor away, for example because their device was lost.
+#[utoipa::path(delete, path = "/api/v1/users/{name}/second-factor", responses((status = 204), (status = 404, body = backup_wire::Problem)))]
+pub(super) async fn drop_second_factor(State(app): State<App>, Path(name): Path<String>) -> ApiResult<StatusCode> {
+    app.drop_second_factor(&name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Adds the first admin and signs them in, for whoever shows the token of the set-up.
 #[utoipa::path(post, path = "/api/v1/setup", request_body = SetUp, responses((status = 201, body = SessionView), (status = 409, body = backup_wire::Problem)))]
 pub(super) async fn set_up(
@@ -166,6 +195,7 @@ fn user_view(app: &App, user: &User) -> UserView {
         role: user.role.to_string(),
         created: local(app, user.created),
         last_seen: user.last_seen.map(|s| local(app, s)),
+        second_factor: user.totp.is_some(),
     }
 }
 

@@ -44,6 +44,8 @@ fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
         .rule(PUBLIC, routes!(access::session, access::sign_in, access::sign_out))
         .rule(PUBLIC, routes!(access::set_up))
         .rule(READ, routes!(access::change_password))
+        .rule(READ, routes!(access::new_second_factor, access::set_second_factor))
+        .rule(ADMIN, routes!(access::drop_second_factor))
         .rule(ADMIN, routes!(access::setup_token))
         .rule(ADMIN, routes!(access::users, access::add_user))
         .rule(ADMIN, routes!(access::delete_user))

@@ -142,7 +142,9 @@ CREATE TABLE users (
   role TEXT NOT NULL,
   password TEXT NOT NULL,
   created BIGINT NOT NULL,
-  last_seen BIGINT
+  last_seen BIGINT,
+  totp TEXT NOT NULL DEFAULT '',
+  totp_step BIGINT NOT NULL DEFAULT 0
 );
 
 CREATE TABLE credentials (
