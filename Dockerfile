@@ -9,17 +9,19 @@ RUN cargo build --locked --release -p backupd -p backupctl
 
 FROM debian:bookworm-slim AS plain
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends tzdata \
+    && apt-get install -y --no-install-recommends ca-certificates tzdata \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --user-group --home-dir /app --shell /usr/sbin/nologin backup-daemon \
     && mkdir -p /app/config /app/logs /app/backups /app/state /app/data \
     && ln -s state/catalogue.db /app/catalogue.db \
+    && ln -s state/secrets /app/secrets \
     && chown -Rh 1000:1000 /app
 COPY --from=build /src/target/release/backupd /src/target/release/backupctl /usr/local/bin/
 COPY packaging/entrypoint.sh /usr/local/bin/entrypoint.sh
 ENV BACKUP_HOME=/app
 WORKDIR /app
 USER 1000:1000
+EXPOSE 8620
 VOLUME ["/app/config", "/app/backups", "/app/logs", "/app/state"]
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["backupctl", "status"]
 ENTRYPOINT ["entrypoint.sh"]

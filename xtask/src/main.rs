@@ -37,7 +37,7 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
 ];
 
 /// Only these may know HTTP.
-const HTTP: &[&str] = &["axum", "hyper", "hyper-util", "tower", "http-body-util", "utoipa", "utoipa-axum"];
+const HTTP: &[&str] = &["axum", "axum-server", "hyper", "hyper-util", "tower", "http-body-util", "utoipa", "utoipa-axum"];
 const MAY_HTTP: &[&str] = &["backup-wire", "backup-server", "backup-client", "backupd", "backupctl"];
 
 fn main() -> ExitCode {
