@@ -97,6 +97,17 @@ fn credential(row: &AnyRow) -> Result<Credential, CatalogueError> {
     })
 }
 
+async fn insert(connection: &mut sqlx::AnyConnection, user: &User) -> Result<bool, CatalogueError> {
+    let done = sqlx::query("INSERT INTO users (name, role, password, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
+        .bind(&user.name)
+        .bind(user.role.as_str())
+        .bind(&user.password)
+        .bind(millis(user.created))
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 const USER: &str = "name, role, password, created, last_seen, totp";
 
 impl Catalogue {
@@ -134,15 +145,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn add_user(&self, user: &User) -> Result<bool, CatalogueError> {
-        let done =
-            sqlx::query("INSERT INTO users (name, role, password, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
-                .bind(&user.name)
-                .bind(user.role.as_str())
-                .bind(&user.password)
-                .bind(millis(user.created))
-                .execute(&self.pool)
-                .await?;
-        Ok(done.rows_affected() == 1)
+        insert(&mut *self.pool.acquire().await?, user).await
     }
 
     /// Adds the first admin and uses the token of the set-up up, in one transaction. `false`: the token was used
@@ -161,15 +164,7 @@ impl Catalogue {
         if used.rows_affected() != 1 || admins > 0 {
             return Ok(false);
         }
-        let done =
-            sqlx::query("INSERT INTO users (name, role, password, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
-                .bind(&user.name)
-                .bind(user.role.as_str())
-                .bind(&user.password)
-                .bind(millis(user.created))
-                .execute(&mut *transaction)
-                .await?;
-        if done.rows_affected() != 1 {
+        if !insert(&mut transaction, user).await? {
             return Ok(false);
         }
         sqlx::query("DELETE FROM credentials WHERE kind = 'setup'").execute(&mut *transaction).await?;

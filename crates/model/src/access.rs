@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 words! {
     /// What a person may do.
-    Role, "role" {
+    Role, "role (viewer, operator, admin)" {
         /// Look.
         Viewer = "viewer",
         /// Look, run, restore, verify.
@@ -19,7 +19,7 @@ words! {
 
 words! {
     /// What a credential allows, and what a route asks for.
-    Scope, "scope" {
+    Scope, "scope (read, operate, admin, upload)" {
         /// To look.
         Read = "read",
         /// To run, restore and verify, and to look.

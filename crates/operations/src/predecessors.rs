@@ -46,6 +46,12 @@ pub fn frequency_of(schedule: &backup_model::Schedule) -> String {
     FREQUENCIES.iter().find(|f| shown.starts_with(**f)).map_or(shown.clone(), |f| (*f).to_owned())
 }
 
+/// What S0 calls the copy of an archive: `backup_TIME.tar.gz`; a second one within a second has `_2` behind the time.
+#[must_use]
+pub fn copy_name(archive: &Path) -> Option<String> {
+    archive.file_name().map(|n| n.to_string_lossy().replacen("full_", "backup_", 1))
+}
+
 /// The schedule beside that of a configuration which copies the source.
 fn files_of(name: &str) -> String {
     format!("{name}-files")
@@ -127,9 +133,7 @@ impl App {
     pub(crate) async fn deliver(&self, name: &str, archive: &Path) -> Result<Option<PathBuf>, OperationError> {
         let Some(known) = self.catalogue().predecessor_of(name).await?.filter(|k| k.kind == "s0") else { return Ok(None) };
         let folder = self.allowed_destination(Path::new(&known.folder))?;
-        let named = archive.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        // Ours are full_TIME.tar.gz; a second within one second has _2 behind the time.
-        let target = folder.join(named.replacen("full_", "backup_", 1));
+        let target = folder.join(copy_name(archive).unwrap_or_default());
         let (from, to) = (archive.to_owned(), target.clone());
         let copied = tokio::task::spawn_blocking(move || -> std::io::Result<()> {
             let part = to.with_file_name(format!(

@@ -7,8 +7,6 @@ use chrono::{DateTime, Duration, Utc};
 
 /// A run may take so long before its absence is told, if it has no timeout of its own.
 const GRACE: Duration = Duration::hours(1);
-/// A disk with less than this share free is told of.
-const FREE: f64 = 0.05;
 /// Of a disk that stays full somebody hears again after so long.
 const AGAIN: Duration = Duration::hours(24);
 
@@ -62,7 +60,7 @@ impl App {
         let folder = self.need_home()?.backups();
         let Ok(disk) = nix::sys::statvfs::statvfs(&folder) else { return Ok(()) };
         let (free, all) = (disk.blocks_available() * disk.fragment_size(), disk.blocks() * disk.fragment_size());
-        if all == 0 || free as f64 / all as f64 >= FREE {
+        if !crate::maintenance::is_nearly_full(free, all) {
             return Ok(());
         }
         if self.catalogue().last_alert(AlertKind::Disk).await?.is_some_and(|at| at + AGAIN > self.now()) {

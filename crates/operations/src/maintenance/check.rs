@@ -74,8 +74,13 @@ impl Found {
     }
 }
 
-/// A disk with less than this share free is as good as full.
-const FREE: f64 = 0.05;
+/// A disk with less than this share and less than this many bytes free is as good as full.
+const FREE: (f64, u64) = (0.05, 10_000_000_000);
+
+/// Whether a disk is as good as full.
+pub(crate) fn is_nearly_full(free: u64, all: u64) -> bool {
+    all > 0 && (free as f64) < all as f64 * FREE.0 && free < FREE.1
+}
 /// A run that began so long ago and whose process does not prolong its lease is stuck.
 pub(super) const STUCK: Duration = Duration::minutes(5);
 /// A record from the future by more than this shows that the clock is, or was, wrong.
@@ -124,7 +129,7 @@ fn disks(found: &mut Found, app: &App, home: &Home) {
         }
         let (free, all) = (disk.blocks_available() * disk.fragment_size(), disk.blocks() * disk.fragment_size());
         let inodes = disk.files() > 0 && (disk.files_available() as f64) < disk.files() as f64 * 0.01;
-        if all > 0 && (free as f64) < all as f64 * FREE || inodes {
+        if is_nearly_full(free, all) || inodes {
             let what = if inodes { "no inodes".to_owned() } else { format!("{} of {}", format_size(free), format_size(all)) };
             found.add(
                 "disk_full",

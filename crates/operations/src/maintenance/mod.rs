@@ -5,6 +5,7 @@ mod cleanup;
 mod fix;
 mod rescue;
 
+pub(crate) use check::is_nearly_full;
 pub use check::{Finding, Level};
 pub use cleanup::Cleaned;
 pub use rescue::{RebuildWish, Rescued};

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use backup_model::{Run, RunStatus, StatusGroup};
 use backup_operations::catalogue::{HistoryFilter, StatsFilter};
-use backup_operations::{App, OperationError, frequency_of};
+use backup_operations::{App, OperationError, copy_name, frequency_of};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -56,11 +56,7 @@ pub(super) async fn backup(State(app): State<App>, headers: HeaderMap, Body(wish
     }
     let (run, known) = app.copy_folder(&wish.source, &wish.destination, &wish.frequency).await?;
     let done = end_of(&app, &run).await?;
-    let named = done
-        .archive_path
-        .as_deref()
-        .and_then(|p| std::path::Path::new(p).file_name())
-        .map(|n| n.to_string_lossy().replacen("full_", "backup_", 1));
+    let named = done.archive_path.as_deref().and_then(|p| copy_name(std::path::Path::new(p)));
     let there = named.as_ref().is_some_and(|n| std::path::Path::new(&known.folder).join(n).exists());
     let note = Extension(AuditNote(format!("{} to {}, {}", known.source, known.folder, wish.frequency)));
     match (done.status, named) {
@@ -91,11 +87,7 @@ pub(super) async fn history(State(app): State<App>, headers: HeaderMap) -> ApiRe
         let page = app.catalogue().history(&filter).await.map_err(OperationError::from)?;
         let Some(run) = page.runs.first() else { continue };
         let good = run.status.group() == StatusGroup::Good;
-        let named = run
-            .archive_path
-            .as_deref()
-            .and_then(|p| std::path::Path::new(p).file_name())
-            .map(|n| n.to_string_lossy().replacen("full_", "backup_", 1));
+        let named = run.archive_path.as_deref().and_then(|p| copy_name(std::path::Path::new(p)));
         rows.push(json!({
             "file": named,
             "source": known.source,
