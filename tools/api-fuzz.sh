@@ -8,7 +8,7 @@ tool=target/schemathesis
 if [ ! -x "$tool/bin/schemathesis" ]; then
     echo "Fetching schemathesis into $tool (once)."
     rm -rf "$tool.part"
-    python3 -m pip install --quiet --retries 1 --disable-pip-version-check --target "$tool.part" schemathesis==4.32.5 || {
+    python3 -m pip install --quiet --retries 1 --disable-pip-version-check --root-user-action=ignore --target "$tool.part" schemathesis==4.32.5 || {
         rm -rf "$tool.part"
         echo "It could not be fetched: the API is not asked at random, and that is all that is left out." >&2
         exit 0
