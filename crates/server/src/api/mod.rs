@@ -121,11 +121,11 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// The API over a state. Who calls is told by the way to it: [`crate::local`], [`crate::serve_socket`] and
 /// [`crate::serve_tcp`] add that; without it nobody is let in.
 pub fn router(app: App) -> Router {
-    let (router, document) = parts();
-    let document = std::sync::Arc::new(document);
+    // The document is made anew for whoever asks: it is large, and hardly anybody does.
+    let (router, _) = parts();
     router
         .route("/api/docs", get(docs::docs))
-        .route("/api/openapi.json", get(async move || Json(document.as_ref().clone())))
+        .route("/api/openapi.json", get(async || Json(openapi())))
         .fallback(async || {
             ApiError::new(StatusCode::NOT_FOUND, "no_route", "there is no such route; /api/openapi.json lists them")
         })
