@@ -43,7 +43,7 @@ pub use live::Snapshot;
 pub use locks::{HomeLock, PidLock, lock_holder};
 pub use maintenance::{Cleaned, Finding, Level, RebuildWish, Rescued};
 pub use metrics::Metric;
-pub use predecessors::{Configuration, FREQUENCIES, copy_name, frequency_of};
+pub use predecessors::{Configuration, copy_name, frequency_of};
 pub use prune::PrunePlan;
 pub use request::{Report, RestoreWish, VerifyWish};
 pub use resolve::{Resolved, split_version};

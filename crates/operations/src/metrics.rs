@@ -53,6 +53,7 @@ impl App {
         let mut m = Metrics::default();
         let states = self.schedule_states().await?;
         let last = self.catalogue().last_runs().await?;
+        let last: std::collections::BTreeMap<&str, &backup_model::Run> = last.iter().map(|r| (r.name.as_str(), r)).collect();
         m.add("backupd_info", "The program's version.", vec![("version", crate::VERSION.to_owned())], 1.0);
         m.add(
             "backupd_start_time_seconds",
@@ -132,7 +133,7 @@ impl App {
                     next.timestamp() as f64,
                 );
             }
-            if let Some(run) = last.iter().find(|r| r.name == name) {
+            if let Some(run) = last.get(name.as_str()) {
                 if let Some(seconds) = run.seconds() {
                     m.add("backupd_schedule_last_duration_seconds", "How long the last backup took.", own(), seconds);
                 }

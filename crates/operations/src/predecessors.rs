@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 /// Rhythms that the predecessors know.
-pub const FREQUENCIES: &[&str] = &["manual", "hourly", "daily", "weekly", "monthly"];
+const FREQUENCIES: &[&str] = &["manual", "hourly", "daily", "weekly", "monthly"];
 
 /// A configuration as S3 knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,6 +36,12 @@ impl App {
         }
     }
 
+    /// Whether the last backup of a run's schedule failed.
+    async fn failed_before(&self, run: &Run) -> Result<bool, CatalogueError> {
+        let states = self.catalogue().schedule_states().await?;
+        Ok(states.get(&run.name).and_then(|s| s.last_status) == Some(RunStatus::Failed))
+    }
+
     /// What is to be told of the end of a run.
     async fn alerts_of(&self, run: &Run, finish: &Finish) -> Result<Vec<(Alert, Vec<String>)>, CatalogueError> {
         let error = finish.error.as_deref().unwrap_or("-");
@@ -50,9 +56,8 @@ impl App {
                 (AlertKind::Warning, format!("{}: {n} warnings, the first: {error}", run.operation))
             }
             RunStatus::Completed => {
-                let before = self.catalogue().schedule_states().await?;
-                let failed = before.get(&run.name).and_then(|s| s.last_status) == Some(RunStatus::Failed);
-                let kind = if run.operation == Operation::Backup && failed { AlertKind::Recovery } else { AlertKind::Success };
+                let recovered = run.operation == Operation::Backup && self.failed_before(run).await?;
+                let kind = if recovered { AlertKind::Recovery } else { AlertKind::Success };
                 let c = finish.counts;
                 let size = backup_model::format_size(c.bytes);
                 let counted =

@@ -10,6 +10,13 @@ use backup_operations::{App, Caller, DatabaseWish, GivenSecret};
 use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, Problem, RunView, TestStep};
 use std::path::PathBuf;
 
+/// The steps of a test.
+pub(super) fn page_of_steps(steps: Vec<(String, bool, String)>) -> Page<TestStep> {
+    let items: Vec<TestStep> = steps.into_iter().map(|(step, ok, text)| TestStep { step, ok, text }).collect();
+    let total = items.len() as u64;
+    Page::new(items, total, 0)
+}
+
 /// A secret that is given in at most one way.
 pub(super) fn secret_of(
     what: &str,
@@ -63,9 +70,7 @@ pub(super) async fn delete(State(app): State<App>, Path(name): Path<String>) -> 
 #[utoipa::path(post, path = "/api/v1/databases/{name}/test", responses((status = 200, body = Page<TestStep>), (status = 404, body = Problem)))]
 pub(super) async fn test(State(app): State<App>, Path(name): Path<String>) -> ApiResult<Json<Page<TestStep>>> {
     let steps = app.test_database(&name).await?;
-    let items: Vec<TestStep> = steps.into_iter().map(|(step, ok, text)| TestStep { step, ok, text }).collect();
-    let total = items.len() as u64;
-    Ok(Json(Page::new(items, total, 0)))
+    Ok(Json(page_of_steps(steps)))
 }
 
 /// Restores an archive of a database into a database: a new one, compared with the archive, takes the place of the old.

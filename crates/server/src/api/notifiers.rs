@@ -1,6 +1,6 @@
 //! Notifiers: the file's entries, and their tests.
 
-use super::databases::secret_of;
+use super::databases::{page_of_steps, secret_of};
 use crate::auth::AuditNote;
 use crate::extract::{Body, Paging, Params, Path};
 use crate::problem::{ApiError, ApiResult};
@@ -63,7 +63,5 @@ pub(super) async fn delete(State(app): State<App>, Path(name): Path<String>) -> 
 #[utoipa::path(post, path = "/api/v1/notifiers/{name}/test", responses((status = 200, body = Page<TestStep>), (status = 404, body = Problem)))]
 pub(super) async fn test(State(app): State<App>, Path(name): Path<String>) -> ApiResult<Json<Page<TestStep>>> {
     let steps = app.test_notifier(&name).await?;
-    let items: Vec<TestStep> = steps.into_iter().map(|(step, ok, text)| TestStep { step, ok, text }).collect();
-    let total = items.len() as u64;
-    Ok(Json(Page::new(items, total, 0)))
+    Ok(Json(page_of_steps(steps)))
 }
