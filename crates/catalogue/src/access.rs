@@ -71,6 +71,8 @@ pub struct Credential {
     pub last_used: DateTime<Utc>,
     /// When it ends.
     pub expires: Option<DateTime<Utc>>,
+    /// The machine whose archives a token sends to the receiver or reads there; such a token opens nothing else.
+    pub machine: Option<String>,
 }
 
 fn user(row: &AnyRow) -> Result<User, CatalogueError> {
@@ -94,6 +96,7 @@ fn credential(row: &AnyRow) -> Result<Credential, CatalogueError> {
         created: time(row.try_get("created")?),
         last_used: time(row.try_get("last_used")?),
         expires: row.try_get::<Option<i64>, _>("expires")?.map(time),
+        machine: Some(row.try_get::<String, _>("machine")?).filter(|m| !m.is_empty()),
     })
 }
 
@@ -252,8 +255,8 @@ impl Catalogue {
             .execute(&mut *transaction)
             .await?;
         let done = sqlx::query(
-            "INSERT INTO credentials (id, kind, hash, owner, scope, created, last_used, expires) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+            "INSERT INTO credentials (id, kind, hash, owner, scope, created, last_used, expires, machine) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
         )
         .bind(&c.id)
         .bind(c.kind.as_str())
@@ -263,6 +266,7 @@ impl Catalogue {
         .bind(millis(c.created))
         .bind(millis(c.last_used))
         .bind(c.expires.map(millis))
+        .bind(c.machine.as_deref().unwrap_or(""))
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
@@ -274,10 +278,12 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn credential(&self, id: &str) -> Result<Option<Credential>, CatalogueError> {
-        let row = sqlx::query("SELECT id, kind, hash, owner, scope, created, last_used, expires FROM credentials WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
+        let row = sqlx::query(
+            "SELECT id, kind, hash, owner, scope, created, last_used, expires, machine FROM credentials WHERE id = $1",
+        )
+        .bind(id)
+        .fetch_optional(&self.pool)
+        .await?;
         row.as_ref().map(credential).transpose()
     }
 
@@ -287,7 +293,7 @@ impl Catalogue {
     /// [`CatalogueError`] from the database.
     pub async fn tokens(&self) -> Result<Vec<Credential>, CatalogueError> {
         let rows = sqlx::query(
-            "SELECT id, kind, hash, owner, scope, created, last_used, expires FROM credentials WHERE kind = 'token' ORDER BY owner",
+            "SELECT id, kind, hash, owner, scope, created, last_used, expires, machine FROM credentials WHERE kind = 'token' ORDER BY owner",
         )
         .fetch_all(&self.pool)
         .await?;

@@ -6,7 +6,7 @@ use backup_model::{ArchiveId, ArchiveRecord, Manifest};
 use chrono::{DateTime, Utc};
 use sqlx::AssertSqlSafe;
 
-const COLUMNS: &str = "path, pinned, verified, verified_deep, verified_ok, taken_in, manifest";
+const COLUMNS: &str = "path, pinned, verified, verified_deep, verified_ok, taken_in, away, manifest";
 
 pub(crate) async fn insert(
     connection: &mut sqlx::AnyConnection,
@@ -23,7 +23,7 @@ pub(crate) async fn insert(
         .await?;
     sqlx::query(
         "INSERT INTO archives (id, schedule, path, started, size, manifest, taken_in) VALUES ($1, $2, $3, $4, $5, $6, $7) \
-         ON CONFLICT (id) DO UPDATE SET path = $3, size = $5, manifest = $6",
+         ON CONFLICT (id) DO UPDATE SET path = $3, size = $5, manifest = $6, away = 0",
     )
     .bind(manifest.id.to_string())
     .bind(manifest.schedule.as_str())

@@ -8,6 +8,7 @@ mod access;
 mod alerts;
 mod archives;
 mod audit;
+mod copies;
 mod error;
 mod history;
 mod outbox;
@@ -19,6 +20,7 @@ mod stats;
 
 pub use access::{Credential, CredentialKind, User};
 pub use audit::{AuditCheck, audit_hash};
+pub use copies::{Copy, CopyState, DestinationCounts};
 pub use error::CatalogueError;
 pub use history::{HistoryFilter, HistoryPage, Sort};
 pub use outbox::{OutboxRow, OutboxState};
@@ -46,7 +48,7 @@ pub struct Catalogue {
 }
 
 /// The schema on PostgreSQL, which began with the version that SQLite had then; what comes later is added as steps.
-const POSTGRES: &[(usize, &str)] = &[(7, include_str!("sql/0007_postgres.sql"))];
+const POSTGRES: &[(usize, &str)] = &[(7, include_str!("sql/0007_postgres.sql")), (8, include_str!("sql/0008_postgres.sql"))];
 
 /// The steps from an empty database to the present schema, in order.
 const SQLITE: &[&str] = &[
@@ -57,6 +59,7 @@ const SQLITE: &[&str] = &[
     include_str!("sql/0005_sqlite.sql"),
     include_str!("sql/0006_sqlite.sql"),
     include_str!("sql/0007_sqlite.sql"),
+    include_str!("sql/0008_sqlite.sql"),
 ];
 
 impl Catalogue {
@@ -216,7 +219,7 @@ mod tests {
         let path = folder.path().join("catalogue.db");
         let old =
             Catalogue::connect(&format!("sqlite://{}?mode=rwc", path.display()), 1, true, Backend::Sqlite).await.expect("made");
-        sqlx::raw_sql("DROP TABLE predecessors; DROP TABLE outbox; DROP TABLE audit; DROP TABLE credentials; DROP TABLE users; DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
+        sqlx::raw_sql("DROP TABLE copies; DROP TABLE predecessors; DROP TABLE outbox; DROP TABLE audit; DROP TABLE credentials; DROP TABLE users; DROP TABLE alerts; DROP TABLE archives; DROP TABLE schedules; DROP TABLE notes; DROP TABLE days; DROP TABLE runs; DROP TABLE texts; DELETE FROM schema_version;")
             .execute(&old.pool)
             .await
             .expect("emptied");

@@ -70,6 +70,7 @@ pub(crate) fn archive(row: &AnyRow) -> Result<ArchiveRecord, CatalogueError> {
         manifest: serde_json::from_str(&manifest).map_err(|e| CatalogueError::Content(e.to_string()))?,
         path: row.try_get("path")?,
         pinned: flag("pinned")?,
+        away: flag("away")?,
         taken_in: time(row.try_get("taken_in")?),
         verified: match verified {
             Some(ms) => Some((time(ms).fixed_offset(), flag("verified_deep")?, flag("verified_ok")?)),

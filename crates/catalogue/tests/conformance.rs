@@ -389,6 +389,7 @@ async fn users_and_secrets(place: &Place) {
         created: t,
         last_used: t,
         expires: Some(t + Duration::hours(1)),
+        machine: None,
     };
     assert!(c.add_credential(&secret("s", CredentialKind::Setup, "")).await.expect("added"));
     assert!(c.set_up(&user("ada", Role::Admin), "s").await.expect("set up"));

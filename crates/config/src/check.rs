@@ -171,9 +171,13 @@ impl Reader {
             None => PredecessorSettings::default(),
         };
         let defaults_encrypt = defaults.is_some_and(|d| d.get("encrypt").is_some());
-        let mut file = File { daemon, databases, notifiers, predecessors, defaults_encrypt, schedules: Vec::new() };
+        let receiver = top.get("receiver").map(|item| self.receiver(item)).transpose()?;
+        let destinations = top.get("destinations").map(|item| self.destinations(item)).transpose()?.unwrap_or_default();
+        let schedules = Vec::new();
+        let mut file = File { daemon, receiver, destinations, databases, notifiers, predecessors, defaults_encrypt, schedules };
         if let Some(defaults) = defaults {
             self.known_notifiers(&file, &[defaults])?;
+            self.known_destinations(&file, &[defaults])?;
         }
         let mut lines: BTreeMap<String, usize> = BTreeMap::new();
         if let Some(item) = top.get("schedule") {
@@ -194,6 +198,7 @@ impl Reader {
                 }
                 self.known_database(table, &schedule, &file.databases)?;
                 self.known_notifiers(&file, &[table])?;
+                self.known_destinations(&file, &[table])?;
                 file.schedules.push(schedule);
             }
         }
@@ -369,11 +374,12 @@ impl Reader {
             notify: get("notify")
                 .map(|i| self.texts(i, "notify")?.iter().map(|n| self.parsed(i, Name::new(n))).collect())
                 .transpose()?,
+            destinations: self.destinations_of(get_item)?,
             ..Schedule::new(name, source, Trigger::Manual, timezone)
         })
     }
 
-    fn keep(&self, item: &Item) -> Found<Keep> {
+    pub(crate) fn keep(&self, item: &Item) -> Found<Keep> {
         let table = self.table(item, "keep", &keys::KEEP)?;
         let mut keep = Keep::default();
         for (key, item) in table.iter() {
@@ -440,7 +446,17 @@ mod tests {
             (format!("{schedule}manual = true\ndrill = \"often\""), "line 6: \"often\" is no rhythm of drills"),
             (format!("{schedule}manual = true\nexclude_presets = [\"x\"]"), "line 6: \"x\" is no preset"),
             (format!("{schedule}manual = true\nignore_files = [\"a/b\"]"), "line 6: `ignore_files` must be names"),
-            ("[destinations.x]\nurl = \"y\"".to_owned(), "line 2: `destinations` is not in this version"),
+            ("[destinations.x]\nurl = \"y\"".to_owned(), "line 3: \"y\" is no URL"),
+            ("[destinations.local]\nurl = \"/y\"".to_owned(), "is the home itself"),
+            ("[destinations.x]\nurl = \"webdav://example.org/y\"".to_owned(), "do not travel in clear"),
+            ("[destinations.x]\nurl = \"/y\"\npassword = { env = \"X\" }".to_owned(), "line 4: `password` is not for"),
+            ("[destinations.x]\nurl = \"s3://bucket\"\naccess_key = { env = \"X\" }".to_owned(), "go together"),
+            (format!("{schedule}manual = true\ndestinations = [\"away\"]"), "line 6: there is no [destinations.away]"),
+            (format!("{schedule}manual = true\ndestinations = []"), "line 6: `destinations` is empty"),
+            ("[receiver]\nlisten = \"0.0.0.0:5000\"".to_owned(), "line 3: 0.0.0.0:5000 can be reached"),
+            ("[receiver]\nlisten = \"0.0.0.0:5000\"\nopen = true".to_owned(), "add open_to"),
+            ("[receiver]\nopen_to = [\"10.0.0.0/8\"]".to_owned(), "write open = true with it"),
+            ("[receiver.profiles.x]\nkep = 1".to_owned(), "did you mean `keep`"),
             ("[databases.x]\nurl = \"y\"".to_owned(), "line 3: it is no URL of a database"),
             ("[databases.x]\nurl = \"postgres://me:secret@h/d\"".to_owned(), "line 3: a password does not stand in a URL"),
             ("[databases.x]\nurl = \"postgres://h/d\"\npassword = \"secret\"".to_owned(), "a secret does not stand in this file"),

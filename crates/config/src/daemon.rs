@@ -65,7 +65,7 @@ impl Reader {
     }
 
     /// An address with its port, or nothing for `""`.
-    fn listen(&self, item: &Item) -> Found<Option<SocketAddr>> {
+    pub(crate) fn listen(&self, item: &Item) -> Found<Option<SocketAddr>> {
         let text = self.text_of(item, "listen")?;
         if text.is_empty() {
             return Ok(None);
@@ -82,7 +82,7 @@ impl Reader {
         }
     }
 
-    fn tls(&self, item: &Item) -> Found<TlsFiles> {
+    pub(crate) fn tls(&self, item: &Item) -> Found<TlsFiles> {
         let table = self.table(item, "tls", &keys::TLS)?;
         let path = |key: &str| -> Found<PathBuf> {
             match table.get(key) {
@@ -93,7 +93,7 @@ impl Reader {
         Ok(TlsFiles { cert: path("cert")?, key: path("key")? })
     }
 
-    fn networks(&self, item: &Item, key: &str) -> Found<Vec<IpNet>> {
+    pub(crate) fn networks(&self, item: &Item, key: &str) -> Found<Vec<IpNet>> {
         let mut out = Vec::new();
         for text in self.texts(item, key)? {
             match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {

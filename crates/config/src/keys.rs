@@ -9,9 +9,9 @@ pub(crate) struct Keys {
 }
 
 pub(crate) const TOP: Keys = Keys {
-    known: &["version", "daemon", "defaults", "databases", "notifiers", "predecessors", "schedule"],
+    known: &["version", "daemon", "receiver", "defaults", "destinations", "databases", "notifiers", "predecessors", "schedule"],
     also: &[],
-    later: &["receiver", "destinations"],
+    later: &[],
 };
 
 pub(crate) const DAEMON: Keys = Keys {
@@ -65,7 +65,32 @@ pub(crate) const DATABASE: Keys = Keys {
     later: &[],
 };
 
-const LATER_IN_SCHEDULE: &[&str] = &["destinations"];
+pub(crate) const RECEIVER: Keys = Keys {
+    known: &["listen", "dir", "tls", "trusted_proxies", "max_upload", "quota", "keep", "profiles", "open", "open_to"],
+    also: &[],
+    later: &[],
+};
+
+pub(crate) const PROFILE: Keys = Keys { known: &["keep"], also: &[], later: &[] };
+
+pub(crate) const DESTINATION: Keys = Keys {
+    known: &[
+        "url",
+        "access_key",
+        "secret_key",
+        "password",
+        "token",
+        "read_token",
+        "identity",
+        "known_hosts",
+        "ca",
+        "keep",
+        "limit",
+        "lock_days",
+    ],
+    also: &[],
+    later: &[],
+};
 
 pub(crate) const DEFAULTS: Keys = Keys {
     known: &[
@@ -103,16 +128,14 @@ pub(crate) const DEFAULTS: Keys = Keys {
         "drill",
         "scrub",
         "notify",
+        "destinations",
     ],
     also: &[],
-    later: LATER_IN_SCHEDULE,
+    later: &[],
 };
 
-pub(crate) const SCHEDULE: Keys = Keys {
-    known: &["name", "title", "source", "database", "at", "cron", "every", "manual"],
-    also: DEFAULTS.known,
-    later: LATER_IN_SCHEDULE,
-};
+pub(crate) const SCHEDULE: Keys =
+    Keys { known: &["name", "title", "source", "database", "at", "cron", "every", "manual"], also: DEFAULTS.known, later: &[] };
 
 impl Keys {
     fn all(&self) -> impl Iterator<Item = &'static str> {

@@ -127,7 +127,7 @@ impl Reader {
     }
 
     /// Bytes a second: a size with or without `/s`.
-    fn rate(&self, item: &Item, key: &str) -> Found<u64> {
+    pub(crate) fn rate(&self, item: &Item, key: &str) -> Found<u64> {
         let text = self.text_of(item, key)?;
         let size = backup_model::parse_size(text.trim_end_matches("/s")).ok().filter(|s| *s >= 1000);
         match size {

@@ -1,7 +1,8 @@
 //! What `schedules.toml` says, complete and checked.
 
-use backup_model::{DatabaseSettings, Name, NotifierSettings, Schedule, SecretSource};
+use backup_model::{DatabaseSettings, DestinationSettings, Keep, Name, NotifierSettings, Schedule, SecretSource};
 use ipnet::IpNet;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +12,10 @@ use std::time::Duration;
 pub struct File {
     /// `[daemon]`.
     pub daemon: DaemonSettings,
+    /// `[receiver]`, if this machine takes others' archives.
+    pub receiver: Option<ReceiverSettings>,
+    /// Every `[destinations.NAME]`.
+    pub destinations: Vec<DestinationSettings>,
     /// Every `[databases.NAME]`.
     pub databases: Vec<DatabaseSettings>,
     /// Every `[notifiers.NAME]`.
@@ -36,6 +41,12 @@ impl File {
         self.databases.iter().find(|d| d.name.as_str() == name)
     }
 
+    /// A destination by its name.
+    #[must_use]
+    pub fn destination(&self, name: &str) -> Option<&DestinationSettings> {
+        self.destinations.iter().find(|d| d.name.as_str() == name)
+    }
+
     /// A notifier by its name.
     #[must_use]
     pub fn notifier(&self, name: &str) -> Option<&NotifierSettings> {
@@ -59,6 +70,48 @@ pub struct PredecessorSettings {
     pub database: Option<String>,
     /// A folder.
     pub source: Option<PathBuf>,
+}
+
+/// `[receiver]`: other machines' archives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceiverSettings {
+    /// The address; none takes nothing.
+    pub listen: Option<SocketAddr>,
+    /// Where they are stored; relative to the home.
+    pub dir: PathBuf,
+    /// Certificate and key, for TLS.
+    pub tls: Option<TlsFiles>,
+    /// Peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Bytes of one file by `/upload` at most.
+    pub max_upload: u64,
+    /// Bytes that one machine may have here.
+    pub quota: Option<u64>,
+    /// What is kept of each profile of each machine; no rule keeps everything.
+    pub keep: Keep,
+    /// The same for single profiles, instead.
+    pub profiles: BTreeMap<String, Keep>,
+    /// Whether callers without a token may send and look.
+    pub open: bool,
+    /// Networks of such callers; empty means this machine.
+    pub open_to: Vec<IpNet>,
+}
+
+impl Default for ReceiverSettings {
+    fn default() -> Self {
+        Self {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 5000))),
+            dir: PathBuf::from("remote_backups"),
+            tls: None,
+            trusted_proxies: Vec::new(),
+            max_upload: 500 << 20,
+            quota: None,
+            keep: Keep::default(),
+            profiles: BTreeMap::new(),
+            open: false,
+            open_to: Vec::new(),
+        }
+    }
 }
 
 /// `[daemon]`.

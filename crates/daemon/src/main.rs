@@ -107,7 +107,12 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
         let _ = served_long_enough.await;
     }));
     let (end_tcp, tcp_ends) = tokio::sync::watch::channel(false);
-    let tcp = tokio::spawn(backup_server::serve_tcp(app.clone(), api, tcp_ends));
+    let tcp = tokio::spawn(backup_server::serve_tcp(app.clone(), api, tcp_ends.clone()));
+    let receiver = tokio::spawn(backup_server::serve_receiver(app.clone(), tcp_ends));
+    let received = tokio::spawn({
+        let app = app.clone();
+        async move { app.run_receiver().await }
+    });
     let clock = tokio::spawn({
         let app = app.clone();
         async move { app.run_clock().await }
@@ -140,8 +145,8 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
     let _ = stop_serving.send(());
     // Whoever still listens to a run gets its last event; nobody is waited for for ever.
     let _ = end_tcp.send(true);
-    let _ = tokio::time::timeout(Duration::from_secs(4), async { tokio::join!(server, tcp) }).await;
-    for task in [clock, queue, outbox, signals] {
+    let _ = tokio::time::timeout(Duration::from_secs(4), async { tokio::join!(server, tcp, receiver) }).await;
+    for task in [clock, queue, outbox, signals, received] {
         task.abort();
     }
     app.catalogue().close().await;

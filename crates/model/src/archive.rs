@@ -306,6 +306,8 @@ pub struct ArchiveRecord {
     pub manifest: Manifest,
     /// Absolute path of the archive file.
     pub path: String,
+    /// Whether the file is no longer there: copies in destinations are all there is.
+    pub away: bool,
     /// When it was taken in, by this machine's clock.
     pub taken_in: DateTime<chrono::Utc>,
     /// Retention never removes a pinned archive.

@@ -11,6 +11,7 @@ mod name;
 mod notifier;
 mod path;
 mod policy;
+mod remote;
 mod retention;
 mod run;
 mod schedule;
@@ -33,6 +34,7 @@ pub use notifier::{
 };
 pub use path::{BytesPath, display_bytes, entry_path_of, is_beneath, nearest_common_sources, unique_prefix_ok};
 pub use policy::{Encrypt, Hooks, IoNice, Priority, RateLimit, Scrub, SecretSource, rhythm};
+pub use remote::{DestinationSettings, LOCAL, ReceivedType, StoreUrl, StoreUrlError};
 pub use retention::{Candidate, Decision, Keep, Reason, plan as plan_retention};
 pub use run::{Alert, AlertKind, Cause, Operation, ParseWordError, Progress, Run, RunCounts, RunId, RunStatus, StatusGroup};
 pub use schedule::{

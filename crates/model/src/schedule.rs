@@ -59,6 +59,8 @@ pub struct Schedule {
     pub scrub: Option<Scrub>,
     /// Who hears of it; nobody named means every notifier, an empty list none.
     pub notify: Option<Vec<Name>>,
+    /// Where its archives go, `local` for the home among them; none means the home alone.
+    pub destinations: Option<Vec<String>>,
 }
 
 impl Schedule {
@@ -88,6 +90,7 @@ impl Schedule {
             drill: None,
             scrub: None,
             notify: None,
+            destinations: None,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{App, OperationError};
 use argon2::password_hash::SaltString;
 use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
 use backup_catalogue::{Credential, CredentialKind, User};
-use backup_model::{AuditEntry, Name, Role, Scope};
+use backup_model::{AuditEntry, Name, NameError, Role, Scope};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Duration, Utc};
@@ -42,6 +42,8 @@ pub struct Caller {
     pub scope: Scope,
     /// The id of the session, of people who have signed in.
     pub session: Option<String>,
+    /// The machine of a token for the receiver; such a token opens nothing else.
+    pub machine: Option<String>,
 }
 
 impl Caller {
@@ -244,6 +246,7 @@ impl App {
         owner: &str,
         scope: Scope,
         lasts: Option<Duration>,
+        machine: Option<&str>,
     ) -> Result<Option<NewSecret>, OperationError> {
         let id = URL_SAFE_NO_PAD.encode(random::<9>()).replace('_', "-");
         let secret = format!("{PREFIX}{id}_{}", URL_SAFE_NO_PAD.encode(random::<32>()));
@@ -258,6 +261,7 @@ impl App {
             created: now,
             last_used: now,
             expires,
+            machine: machine.map(str::to_owned),
         };
         Ok(self.catalogue().add_credential(&credential).await?.then_some(NewSecret { secret, expires }))
     }
@@ -267,7 +271,7 @@ impl App {
     /// # Errors
     /// The catalogue cannot be used.
     pub async fn begin_session(&self, user: &User) -> Result<NewSecret, OperationError> {
-        let made = self.new_secret(CredentialKind::Session, &user.name, user.role.scope(), Some(SESSION)).await?;
+        let made = self.new_secret(CredentialKind::Session, &user.name, user.role.scope(), Some(SESSION), None).await?;
         self.catalogue().set_seen(&user.name, self.now()).await?;
         made.ok_or_else(|| OperationError::Failed("the session cannot be begun; try again".into()))
     }
@@ -281,13 +285,29 @@ impl App {
         Ok(())
     }
 
-    /// Makes a token for a program.
+    /// Makes a token for a program. With a machine it is for the receiver alone; one that may only send archives is
+    /// of the machine of its own name if none is given.
     ///
     /// # Errors
-    /// The name is wrong or taken.
-    pub async fn create_token(&self, name: &str, scope: Scope, lasts: Option<Duration>) -> Result<NewSecret, OperationError> {
-        let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-        self.new_secret(CredentialKind::Token, name.as_str(), scope, lasts).await?.ok_or_else(|| {
+    /// A name is wrong or taken, or the scope makes no sense with a machine.
+    pub async fn create_token(
+        &self,
+        name: &str,
+        scope: Scope,
+        lasts: Option<Duration>,
+        machine: Option<&str>,
+    ) -> Result<NewSecret, OperationError> {
+        let invalid = |e: NameError| OperationError::Invalid(e.to_string());
+        let name = Name::new(name).map_err(invalid)?;
+        let machine = machine.map(Name::new).transpose().map_err(invalid)?;
+        if machine.is_some() && !matches!(scope, Scope::Read | Scope::Upload) {
+            return Err(OperationError::Invalid(
+                "a token of a machine is for the receiver, where there is --scope upload (to send) and --scope read (to read back)".into(),
+            ));
+        }
+        let machine = machine.or_else(|| (scope == Scope::Upload).then(|| name.clone()));
+        let machine = machine.as_ref().map(Name::as_str);
+        self.new_secret(CredentialKind::Token, name.as_str(), scope, lasts, machine).await?.ok_or_else(|| {
             OperationError::Conflict(format!("there is already a token {name}; revoke it first, or choose another name"))
         })
     }
@@ -315,7 +335,7 @@ impl App {
                 "there is an admin already; `backupctl user add NAME --role admin` adds another".into(),
             ));
         }
-        let made = self.new_secret(CredentialKind::Setup, "", Scope::Admin, Some(SETUP)).await?;
+        let made = self.new_secret(CredentialKind::Setup, "", Scope::Admin, Some(SETUP), None).await?;
         made.ok_or_else(|| OperationError::Failed("the token cannot be made; try again".into()))
     }
 
@@ -366,7 +386,9 @@ impl App {
             Ok(found) => found,
             Err(refused) => return Ok(Err(refused)),
         };
-        let caller = |actor: String, scope, session| Caller { actor, origin: origin.to_owned(), scope, session };
+        let sends = found.kind == CredentialKind::Token && found.scope == Scope::Upload;
+        let machine = found.machine.clone().or_else(|| sends.then(|| found.owner.clone()));
+        let caller = |actor: String, scope, session| Caller { actor, origin: origin.to_owned(), scope, session, machine };
         let caller = match found.kind {
             CredentialKind::Setup => return Ok(Err(Refused::Unknown)),
             CredentialKind::Token => caller(format!("token:{}", found.owner), found.scope, None),

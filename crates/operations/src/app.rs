@@ -20,6 +20,15 @@ pub enum Mode {
     InProcess,
 }
 
+/// What listens on an address of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// The page and the API.
+    Page,
+    /// The receiver.
+    Receiver,
+}
+
 /// The schedules file as it was last read.
 #[derive(Debug, Default)]
 struct Config {
@@ -31,7 +40,7 @@ struct Config {
     stamp: Option<(u64, u64, i64, i64)>,
 }
 
-/// How the page and the API are served over TCP.
+/// How something is served over TCP.
 #[derive(Debug, Default)]
 struct Web {
     url: Option<String>,
@@ -55,6 +64,8 @@ struct Inner {
     reload_wish: Notify,
     given: RwLock<GivenKeys>,
     web: RwLock<Web>,
+    receiver_web: RwLock<Web>,
+    receiver: Arc<crate::receiver::Memory>,
     started: chrono::DateTime<chrono::Utc>,
 }
 
@@ -148,6 +159,8 @@ impl App {
             reload_wish: Notify::new(),
             given: RwLock::default(),
             web: RwLock::default(),
+            receiver_web: RwLock::default(),
+            receiver: Arc::default(),
             started,
         }))
     }
@@ -235,36 +248,47 @@ impl App {
         self.0.config.read().unwrap_or_else(PoisonError::into_inner).error.clone()
     }
 
-    fn read_web(&self) -> std::sync::RwLockReadGuard<'_, Web> {
-        self.0.web.read().unwrap_or_else(PoisonError::into_inner)
+    fn read_web(&self, door: Door) -> std::sync::RwLockReadGuard<'_, Web> {
+        self.door(door).read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the page and the API are served over TCP.
+    fn door(&self, door: Door) -> &RwLock<Web> {
+        match door {
+            Door::Page => &self.0.web,
+            Door::Receiver => &self.0.receiver_web,
+        }
+    }
+
+    /// Where the page and the API, or the receiver, are served over TCP.
     #[must_use]
-    pub fn web(&self) -> Option<String> {
-        self.read_web().url.clone()
+    pub fn web(&self, door: Door) -> Option<String> {
+        self.read_web(door).url.clone()
     }
 
     /// Why they are not served as they shall be, if so.
     #[must_use]
-    pub fn web_error(&self) -> Option<String> {
-        self.read_web().error.clone()
+    pub fn web_error(&self, door: Door) -> Option<String> {
+        self.read_web(door).error.clone()
     }
 
-    /// Says where the page and the API are served over TCP.
-    pub fn set_web(&self, url: Option<String>) {
-        self.0.web.write().unwrap_or_else(PoisonError::into_inner).url = url;
+    /// Says where they are served over TCP.
+    pub fn set_web(&self, door: Door, url: Option<String>) {
+        self.door(door).write().unwrap_or_else(PoisonError::into_inner).url = url;
     }
 
-    /// Says why the page and the API are not served as they shall be, or that they are.
-    pub fn set_web_error(&self, error: Option<String>) {
-        let mut kept = self.0.web.write().unwrap_or_else(PoisonError::into_inner);
+    /// Says why they are not served as they shall be, or that they are.
+    pub fn set_web_error(&self, door: Door, error: Option<String>) {
+        let mut kept = self.door(door).write().unwrap_or_else(PoisonError::into_inner);
         if kept.error != error {
             if let Some(error) = &error {
                 tracing::error!("{error}");
             }
             kept.error = error;
         }
+    }
+
+    pub(crate) fn receiver_memory(&self) -> &Arc<crate::receiver::Memory> {
+        &self.0.receiver
     }
 
     /// The valid file, or why there is none: for work that must not go by an old state.

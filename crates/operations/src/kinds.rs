@@ -132,7 +132,14 @@ mod tests {
             sum: None,
             extra: serde_json::Map::new(),
         };
-        ArchiveRecord { manifest, path: format!("/{n}"), taken_in: DateTime::default(), pinned: false, verified: None }
+        ArchiveRecord {
+            manifest,
+            path: format!("/{n}"),
+            taken_in: DateTime::default(),
+            pinned: false,
+            away: false,
+            verified: None,
+        }
     }
 
     fn schedule(kind: Kind, full_every: FullEvery) -> Schedule {

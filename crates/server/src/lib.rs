@@ -6,10 +6,11 @@ mod download;
 mod extract;
 mod predecessors;
 mod problem;
+mod receiver;
 mod socket;
 mod tcp;
 
 pub use api::{openapi, router};
 pub use backup_operations as operations;
 pub use socket::{Peer, local, serve_socket};
-pub use tcp::serve_tcp;
+pub use tcp::{serve_receiver, serve_tcp};

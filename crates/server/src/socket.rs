@@ -32,7 +32,7 @@ impl Connected<IncomingStream<'_, UnixListener>> for Peer {
 
 /// A caller on this machine, who may do everything: the file permissions have let them through.
 fn caller(uid: u32, origin: &str) -> Caller {
-    Caller { actor: format!("uid:{uid}"), origin: origin.to_owned(), scope: Scope::Admin, session: None }
+    Caller { actor: format!("uid:{uid}"), origin: origin.to_owned(), scope: Scope::Admin, session: None, machine: None }
 }
 
 /// The API for calls in this process.

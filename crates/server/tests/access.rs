@@ -58,12 +58,12 @@ async fn server_in(folder: tempfile::TempDir, settings: &str) -> Server {
     tokio::spawn(backup_server::serve_tcp(app.clone(), backup_server::router(app.clone()), stops));
     let mut tries = 0;
     let url = loop {
-        match app.web() {
+        match app.web(backup_operations::Door::Page) {
             Some(url) => break url,
             None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
         }
         tries += 1;
-        assert!(tries < 500, "nothing listens: {:?}", app.web_error());
+        assert!(tries < 500, "nothing listens: {:?}", app.web_error(backup_operations::Door::Page));
     };
     let address = url.split_once("://").expect("a URL").1.to_owned();
     Server { app, address, _folder: folder, stop }
@@ -106,7 +106,7 @@ impl Server {
 
     async fn admin(&self) -> String {
         self.app.add_user("ada", backup_model::Role::Admin, PASSWORD).await.expect("an admin");
-        let token = self.app.create_token("all", backup_model::Scope::Admin, None).await.expect("a token");
+        let token = self.app.create_token("all", backup_model::Scope::Admin, None, None).await.expect("a token");
         format!("Bearer {}", token.secret)
     }
 
@@ -232,7 +232,7 @@ async fn every_route_for_every_role() {
     server.app.add_user("ada", backup_model::Role::Admin, PASSWORD).await.expect("an admin");
     let mut callers = vec![(None, "nobody".to_owned())];
     for scope in backup_model::Scope::ALL {
-        let token = server.app.create_token(scope.as_str(), *scope, None).await.expect("a token");
+        let token = server.app.create_token(scope.as_str(), *scope, None, None).await.expect("a token");
         callers.push((Some(*scope), format!("Bearer {}", token.secret)));
     }
     for ((method, path), least) in &table {
@@ -404,7 +404,7 @@ async fn tokens_end_at_once() {
     assert!(!list.body.contains(made["token"].as_str().expect("a token")), "the secret is shown once");
     assert_eq!(server.call("DELETE", "/api/v1/tokens/mon", &[("Authorization", &admin)], None).await.status, 204);
     assert_eq!(server.call("GET", "/api/v1/schedules", &[("Authorization", &bearer)], None).await.status, 401);
-    let short = server.app.create_token("short", backup_model::Scope::Read, Some(chrono::Duration::milliseconds(1))).await;
+    let short = server.app.create_token("short", backup_model::Scope::Read, Some(chrono::Duration::milliseconds(1)), None).await;
     let bearer = format!("Bearer {}", short.expect("a token").secret);
     tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     let answer = server.call("GET", "/api/v1/schedules", &[("Authorization", &bearer)], None).await;
@@ -534,7 +534,7 @@ async fn hostile_bytes_are_refused_or_inert() {
     let (log, _) = server.app.catalogue().audit(Some("nobody:"), 1, 0).await.expect("the log");
     assert!(!log[0].actor.contains(char::is_control), "{:?}", log[0].actor);
     // Who is no admin names no files of the machine.
-    let operate = server.app.create_token("op", backup_model::Scope::Operate, None).await.expect("a token").secret;
+    let operate = server.app.create_token("op", backup_model::Scope::Operate, None, None).await.expect("a token").secret;
     let operate = format!("Bearer {operate}");
     for (method, path, body) in [
         ("GET", "/api/v1/entries?archive=/etc/shadow", None),
@@ -655,17 +655,17 @@ async fn tls_and_a_new_certificate_without_a_restart() {
     let second = certificate(&path);
     let begun = std::time::Instant::now();
     while !trusts(&server, &second).await {
-        assert!(begun.elapsed().as_secs() < 30, "{:?}", server.app.web_error());
+        assert!(begun.elapsed().as_secs() < 30, "{:?}", server.app.web_error(backup_operations::Door::Page));
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
     assert!(!trusts(&server, &first).await);
     // One that cannot be used leaves the one before it in force, and is said.
     fs::write(path.join("cert.pem"), "nonsense").expect("a file");
-    while server.app.web_error().is_none() {
+    while server.app.web_error(backup_operations::Door::Page).is_none() {
         assert!(begun.elapsed().as_secs() < 60);
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    assert!(server.app.web_error().expect("an error").contains("stays in force"));
+    assert!(server.app.web_error(backup_operations::Door::Page).expect("an error").contains("stays in force"));
     assert!(trusts(&server, &second).await);
-    assert!(server.app.web().expect("a URL").starts_with("https://"));
+    assert!(server.app.web(backup_operations::Door::Page).expect("a URL").starts_with("https://"));
 }

@@ -114,6 +114,9 @@ pub struct NewToken {
     /// How long it can be used, in seconds; for ever if it is left out.
     #[serde(default)]
     pub seconds: Option<u32>,
+    /// The machine whose archives it sends to the receiver (`upload`) or reads there (`read`); it opens nothing else.
+    #[serde(default)]
+    pub machine: Option<String>,
 }
 
 /// A token.
@@ -133,6 +136,8 @@ pub struct TokenView {
     pub expires: Option<DateTime<FixedOffset>>,
     /// Whether it has ended.
     pub expired: bool,
+    /// The machine, of a token for the receiver.
+    pub machine: Option<String>,
 }
 
 /// A secret, shown this once.

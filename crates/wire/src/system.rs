@@ -30,6 +30,15 @@ pub struct StatusView {
     pub web: Option<String>,
     /// Why they are not served as they shall be.
     pub web_error: Option<String>,
+    /// Where the receiver takes other machines' archives.
+    #[serde(default)]
+    pub receiver: Option<String>,
+    /// Why it does not, if it shall.
+    #[serde(default)]
+    pub receiver_error: Option<String>,
+    /// Whether it takes them from callers without a token.
+    #[serde(default)]
+    pub receiver_open: bool,
     /// Whether there is no admin yet.
     pub setup_needed: bool,
     /// Runs that wait or are at work.

@@ -48,7 +48,9 @@ pub(crate) enum UserCommand {
 #[derive(Subcommand)]
 pub(crate) enum TokenCommand {
     /// Make a token; it is shown once
-    #[command(after_help = "Example:\n  backupctl token create monitoring --scope read --expires 365d")]
+    #[command(
+        after_help = "Example:\n  backupctl token create monitoring --scope read --expires 365d\n  backupctl token create web1 --scope upload\n  backupctl token create web1-restore --scope read --machine web1"
+    )]
     Create {
         /// Its name
         name: String,
@@ -58,6 +60,10 @@ pub(crate) enum TokenCommand {
         /// How long it can be used, for example 90d (default: for ever)
         #[arg(long, value_name = "SPAN", value_parser = backup_model::parse_duration)]
         expires: Option<std::time::Duration>,
+        /// The machine whose archives it sends to the receiver (scope upload) or reads there (scope read); it opens
+        /// nothing else (default for upload: its name)
+        #[arg(long, value_name = "MACHINE")]
+        machine: Option<String>,
     },
     /// List tokens, without their secrets
     #[command(after_help = "Example:\n  backupctl token list")]

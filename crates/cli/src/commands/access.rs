@@ -78,11 +78,12 @@ pub(super) async fn user(c: &Context, command: UserCommand) -> Result<u8, Failur
 
 pub(super) async fn token(c: &Context, command: TokenCommand) -> Result<u8, Failure> {
     match command {
-        TokenCommand::Create { name, scope, expires } => {
+        TokenCommand::Create { name, scope, expires, machine } => {
             let scope = scope.parse().map_err(|e: backup_model::ParseWordError| Failure::new(2, e.to_string()))?;
             let seconds = expires.map(|e| u32::try_from(e.as_secs())).transpose();
             let seconds = seconds.map_err(|_| Failure::new(2, "--expires is longer than a hundred years; leave it out"))?;
-            let made: SecretView = c.connect().await?.client.post("/api/v1/tokens", &NewToken { name, scope, seconds }).await?;
+            let made: SecretView =
+                c.connect().await?.client.post("/api/v1/tokens", &NewToken { name, scope, seconds, machine }).await?;
             if c.json {
                 output::json(&made)?;
                 return Ok(0);
@@ -103,10 +104,17 @@ pub(super) async fn token(c: &Context, command: TokenCommand) -> Result<u8, Fail
                 line("there are no tokens yet; `backupctl token create NAME --scope read` makes one")?;
                 return Ok(0);
             }
-            let mut rows = table(&["NAME", "SCOPE", "MADE", "LAST USED", "EXPIRES"]);
+            let mut rows = table(&["NAME", "SCOPE", "MACHINE", "MADE", "LAST USED", "EXPIRES"]);
             for t in &page.items {
                 let expires = if t.expired { "expired".to_owned() } else { exact(t.expires) };
-                rows.add_row([t.name.clone(), t.scope.clone(), exact(Some(t.created)), exact(t.last_used), expires]);
+                rows.add_row([
+                    t.name.clone(),
+                    t.scope.clone(),
+                    t.machine.clone().unwrap_or_default(),
+                    exact(Some(t.created)),
+                    exact(t.last_used),
+                    expires,
+                ]);
             }
             output::list(&rows)?;
             Ok(0)

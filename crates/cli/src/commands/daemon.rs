@@ -250,6 +250,15 @@ pub(super) async fn status(c: &Context) -> Result<u8, Failure> {
         let hint = if s.setup_needed { ", closed until `backupctl user add NAME --role admin`" } else { "" };
         line(format!("page      {url}{hint}"))?;
     }
+    if let Some(url) = &s.receiver {
+        line(format!("receiver  {url}"))?;
+    }
+    if let Some(error) = &s.receiver_error {
+        line(format!("          Error: {}", safe(error)))?;
+    }
+    if s.receiver_open {
+        line("          Warning: the receiver takes archives from callers without a token ([receiver] open = true)")?;
+    }
     if let Some(error) = &s.web_error {
         line(format!("          Error: {}", safe(error)))?;
     }

@@ -199,7 +199,10 @@ impl Drop for Replacement {
 }
 
 /// Renames without ever replacing anything.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+///
+/// # Errors
+/// The system's word; `AlreadyExists` if the name is taken.
+pub fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
         // Some file systems (NFS, FUSE) do not know the flag: a hard link never replaces either.
         Err(nix::errno::Errno::EINVAL | nix::errno::Errno::ENOSYS) => {
@@ -210,7 +213,11 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), EngineError> {
+/// Makes names in a folder survive a power cut.
+///
+/// # Errors
+/// The system's word.
+pub fn sync_folder(folder: &Path) -> Result<(), EngineError> {
     File::open(folder).and_then(|f| f.sync_all()).map_err(EngineError::io("sync the folder", folder))
 }
 
@@ -234,7 +241,10 @@ fn sum_of(text: &[u8], place: &std::ops::Range<usize>) -> String {
 }
 
 /// Reads the text of a sidecar.
-fn parse_manifest(text: &[u8]) -> Result<Manifest, String> {
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_manifest(text: &[u8]) -> Result<Manifest, String> {
     let manifest: Manifest = serde_json::from_slice(text).map_err(|e| e.to_string())?;
     match (manifest.version, place_of_sum(text)) {
         (1, None) if manifest.sum.is_none() => Ok(manifest),

@@ -499,8 +499,16 @@ impl App {
             let remedy = "mend the line; until then the last valid state is in force";
             found.add("config", shown(&home.schedules()), Level::Error, error, remedy, None);
         }
-        if let Some(error) = self.web_error() {
+        if let Some(error) = self.web_error(crate::Door::Page) {
             found.add("web", "[daemon] listen", Level::Warning, error, "the daemon tries again by itself", None);
+        }
+        if let Some(error) = self.web_error(crate::Door::Receiver) {
+            found.add("web", "[receiver] listen", Level::Warning, error, "the daemon tries again by itself", None);
+        }
+        if self.file().receiver.as_ref().is_some_and(|r| r.open && r.listen.is_some()) {
+            let text = "the receiver takes archives from callers without a token";
+            let remedy = "give each machine a token (`backupctl token create NAME --scope upload`) and remove open = true";
+            found.add("receiver", "[receiver] open", Level::Warning, text, remedy, None);
         }
         permissions(&mut found, home);
         disks(&mut found, self, home);

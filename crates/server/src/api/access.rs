@@ -66,6 +66,7 @@ fn nobody(visitor: Visitor, name: &str) -> Caller {
         origin: visitor.address.to_string(),
         scope: backup_model::Scope::Read,
         session: None,
+        machine: None,
     }
 }
 
@@ -241,6 +242,7 @@ fn token_view(app: &App, token: &Credential) -> TokenView {
         last_used: (token.last_used > token.created).then(|| local(app, token.last_used)),
         expires: token.expires.map(|e| local(app, e)),
         expired: token.expires.is_some_and(|e| e <= app.now()),
+        machine: token.machine.clone(),
     }
 }
 
@@ -255,7 +257,7 @@ pub(super) async fn tokens(State(app): State<App>, Params(paging): Params<Paging
 #[utoipa::path(post, path = "/api/v1/tokens", request_body = NewToken, responses((status = 201, body = SecretView), (status = 409, body = backup_wire::Problem)))]
 pub(super) async fn create_token(State(app): State<App>, Body(new): Body<NewToken>) -> ApiResult<Response> {
     let lasts = new.seconds.map(|s| Duration::seconds(i64::from(s)));
-    let made = app.create_token(&new.name, new.scope, lasts).await?;
+    let made = app.create_token(&new.name, new.scope, lasts, new.machine.as_deref()).await?;
     let view = SecretView { token: made.secret, expires: made.expires.map(|e| local(&app, e)) };
     let note = AuditNote(format!("token {}, {}", new.name, new.scope));
     Ok((StatusCode::CREATED, Extension(note), Json(view)).into_response())

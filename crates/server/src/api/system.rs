@@ -5,7 +5,7 @@ use crate::problem::{ApiError, ApiResult};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use backup_operations::{App, Mode};
+use backup_operations::{App, Door, Mode};
 use backup_wire::{Problem, RunView, StatusView, StopRequest};
 
 /// How the daemon stands.
@@ -23,8 +23,11 @@ pub(super) async fn status(State(app): State<App>) -> ApiResult<Json<StatusView>
         timezone: zone.name().to_owned(),
         schedules: status.config.schedules,
         config_error: status.config.error,
-        web: app.web(),
-        web_error: app.web_error(),
+        web: app.web(Door::Page),
+        web_error: app.web_error(Door::Page),
+        receiver: app.web(Door::Receiver),
+        receiver_error: app.web_error(Door::Receiver),
+        receiver_open: app.file().receiver.as_ref().is_some_and(|r| r.open),
         setup_needed: !app.catalogue().has_admin().await.map_err(backup_operations::OperationError::from)?,
         runs: status
             .open

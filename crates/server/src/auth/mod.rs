@@ -9,7 +9,7 @@ mod visitor;
 
 pub(crate) use browser::browsers;
 pub(crate) use limits::Limits;
-pub(crate) use visitor::{COOKIES, Visitor, arrive, cookie};
+pub(crate) use visitor::{COOKIES, Visitor, arrive, cookie, seen};
 
 use crate::problem::{ApiError, ApiResult};
 use axum::extract::Request;

@@ -6,7 +6,8 @@ use axum::extract::{ConnectInfo, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use backup_operations::{App, Refused};
+use backup_model::Scope;
+use backup_operations::{App, Caller, Refused};
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -70,12 +71,32 @@ fn secret(headers: &HeaderMap, secure: bool) -> Option<String> {
 }
 
 /// Finds out where a request comes from and who makes it.
-pub(crate) async fn arrive(app: App, limits: Arc<Limits>, tls: bool, mut request: Request, next: Next) -> Response {
-    let Some(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()) else {
-        return ApiError::new(StatusCode::FORBIDDEN, "forbidden", "the peer's address is not known").into_response();
+pub(crate) async fn arrive(app: App, limits: Arc<Limits>, tls: bool, request: Request, next: Next) -> Response {
+    let proxies = app.file().daemon.web.trusted_proxies.clone();
+    let mut request = match seen(&app, &limits, &proxies, tls, request).await {
+        Ok(request) => request,
+        Err(refusal) => return refusal,
     };
-    let file = app.file();
-    let proxies = &file.daemon.web.trusted_proxies;
+    // Who may look at one machine's archives at the receiver may not look at everything here.
+    if let Some(caller) = request.extensions_mut().get_mut::<Caller>()
+        && caller.machine.is_some()
+    {
+        caller.scope = Scope::Upload;
+    }
+    next.run(request).await
+}
+
+/// Finds out the same with other trusted proxies.
+pub(crate) async fn seen(
+    app: &App,
+    limits: &Arc<Limits>,
+    proxies: &[IpNet],
+    tls: bool,
+    mut request: Request,
+) -> Result<Request, Response> {
+    let Some(peer) = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip()) else {
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", "the peer's address is not known").into_response());
+    };
     let forwarded = request.headers().get("x-forwarded-proto").is_some_and(|v| v.as_bytes() == b"https");
     let secure = tls || forwarded && trusted(proxies, peer);
     let visitor = Visitor { address: behind(proxies, peer, request.headers()), secure };
@@ -87,18 +108,18 @@ pub(crate) async fn arrive(app: App, limits: Arc<Limits>, tls: bool, mut request
             Ok(Err(refused)) => {
                 if refused == Refused::Unknown {
                     if let Err(waits) = limits.check(visitor.address, None) {
-                        return ApiError::wait(waits.0).into_response();
+                        return Err(ApiError::wait(waits.0).into_response());
                     }
                     limits.failed(visitor.address, None);
                 }
                 request.extensions_mut().insert(refused);
             }
-            Err(error) => return ApiError::from(error).into_response(),
+            Err(error) => return Err(ApiError::from(error).into_response()),
         }
     }
     request.extensions_mut().insert(visitor);
-    request.extensions_mut().insert(limits);
-    next.run(request).await
+    request.extensions_mut().insert(Arc::clone(limits));
+    Ok(request)
 }
 
 #[cfg(test)]
