@@ -157,12 +157,4 @@ impl Catalogue {
         rows.into_iter().map(|(id, path)| Ok((crate::rows::word(&id)?, path))).collect()
     }
 
-    /// Forgets an archive whose files are gone.
-    ///
-    /// # Errors
-    /// [`CatalogueError`] from the database.
-    pub async fn forget_archive(&self, id: ArchiveId) -> Result<(), CatalogueError> {
-        sqlx::query("DELETE FROM archives WHERE id = $1").bind(id.to_string()).execute(&self.pool).await?;
-        Ok(())
-    }
 }

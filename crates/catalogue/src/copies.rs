@@ -16,6 +16,8 @@ pub enum CopyState {
     Stored,
     /// It is being removed.
     Deleting,
+    /// It was there and is gone; it is not made again.
+    Gone,
 }
 
 impl CopyState {
@@ -26,11 +28,12 @@ impl CopyState {
             Self::Waiting => "waiting",
             Self::Stored => "stored",
             Self::Deleting => "deleting",
+            Self::Gone => "gone",
         }
     }
 
     fn of(text: &str) -> Result<Self, CatalogueError> {
-        [Self::Waiting, Self::Stored, Self::Deleting]
+        [Self::Waiting, Self::Stored, Self::Deleting, Self::Gone]
             .into_iter()
             .find(|s| s.as_str() == text)
             .ok_or_else(|| CatalogueError::Content(format!("a copy in the state {text:?}")))
@@ -83,6 +86,23 @@ fn copy(row: &AnyRow) -> Result<Copy, CatalogueError> {
     })
 }
 
+/// Forgets an archive of which nothing is left, here or anywhere.
+async fn forget_if_nowhere(connection: &mut sqlx::AnyConnection, id: ArchiveId) -> Result<(), CatalogueError> {
+    let left: i64 = sqlx::query_scalar(
+        "SELECT (SELECT COUNT(*) FROM archives WHERE id = $1 AND away = 0) + \
+         (SELECT COUNT(*) FROM copies WHERE archive = $1 AND state <> 'gone')",
+    )
+    .bind(id.to_string())
+    .fetch_one(&mut *connection)
+    .await?;
+    if left == 0 {
+        for sql in ["DELETE FROM copies WHERE archive = $1", "DELETE FROM archives WHERE id = $1"] {
+            sqlx::query(sql).bind(id.to_string()).execute(&mut *connection).await?;
+        }
+    }
+    Ok(())
+}
+
 const COLUMNS: &str = "c.archive, c.destination, c.state, c.due, c.attempts, c.error, c.stored";
 
 impl Catalogue {
@@ -109,7 +129,7 @@ impl Catalogue {
     pub async fn due_copies(&self, now: DateTime<Utc>, limit: u64) -> Result<Vec<Copy>, CatalogueError> {
         let sql = format!(
             "SELECT {COLUMNS} FROM copies c LEFT JOIN archives a ON a.id = c.archive \
-             WHERE c.state <> 'stored' AND c.due <= $1 ORDER BY c.destination, COALESCE(a.started, 0), c.archive LIMIT $2"
+             WHERE c.state IN ('waiting', 'deleting') AND c.due <= $1 ORDER BY c.destination, COALESCE(a.started, 0), c.archive LIMIT $2"
         );
         let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(millis(now)).bind(limit as i64).fetch_all(&self.pool).await?;
         rows.iter().map(copy).collect()
@@ -125,15 +145,16 @@ impl Catalogue {
         rows.iter().map(copy).collect()
     }
 
-    /// The copies of all archives of a schedule.
+    /// The copies of all archives, or of those of one schedule.
     ///
     /// # Errors
     /// [`CatalogueError`] from the database.
-    pub async fn copies_of_schedule(&self, schedule: &str) -> Result<Vec<Copy>, CatalogueError> {
+    pub async fn copies(&self, schedule: Option<&str>) -> Result<Vec<Copy>, CatalogueError> {
+        let filter = if schedule.is_some() { "a.schedule = $1" } else { "$1 = ''" };
         let sql = format!(
-            "SELECT {COLUMNS} FROM copies c JOIN archives a ON a.id = c.archive WHERE a.schedule = $1 ORDER BY c.archive, c.destination"
+            "SELECT {COLUMNS} FROM copies c JOIN archives a ON a.id = c.archive WHERE {filter} ORDER BY c.archive, c.destination"
         );
-        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(schedule).fetch_all(&self.pool).await?;
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(schedule.unwrap_or("")).fetch_all(&self.pool).await?;
         rows.iter().map(copy).collect()
     }
 
@@ -171,6 +192,21 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Makes what waits for a destination (or for any) due now: it can be reached again.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn hurry_copies(&self, destination: Option<&str>, now: DateTime<Utc>) -> Result<u64, CatalogueError> {
+        let filter = if destination.is_some() { "destination = $1" } else { "$1 = ''" };
+        let sql = format!("UPDATE copies SET due = $2 WHERE {filter} AND state IN ('waiting', 'deleting')");
+        let done = sqlx::query(sqlx::AssertSqlSafe(sql))
+            .bind(destination.unwrap_or(""))
+            .bind(millis(now))
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected())
+    }
+
     /// Remembers that a try failed, and when the next one is due.
     ///
     /// # Errors
@@ -206,22 +242,32 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Forgets a copy that is gone, and the archive if nothing of it is left anywhere.
+    /// Remembers that a copy is gone, and forgets the archive if nothing of it is left anywhere.
     ///
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn forget_copy(&self, archive: ArchiveId, destination: &str) -> Result<(), CatalogueError> {
         let mut transaction = self.begin().await?;
-        sqlx::query("DELETE FROM copies WHERE archive = $1 AND destination = $2")
+        sqlx::query("UPDATE copies SET state = 'gone', error = NULL WHERE archive = $1 AND destination = $2")
             .bind(archive.to_string())
             .bind(destination)
             .execute(&mut *transaction)
             .await?;
-        sqlx::query("DELETE FROM archives WHERE id = $1 AND away = 1 AND NOT EXISTS (SELECT 1 FROM copies WHERE archive = $1)")
-            .bind(archive.to_string())
-            .execute(&mut *transaction)
-            .await?;
+        forget_if_nowhere(&mut transaction, archive).await?;
         transaction.commit().await?;
+        Ok(())
+    }
+
+    /// Drops the wish for a copy that is not there.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn drop_copy(&self, archive: ArchiveId, destination: &str) -> Result<(), CatalogueError> {
+        sqlx::query("DELETE FROM copies WHERE archive = $1 AND destination = $2 AND state <> 'stored'")
+            .bind(archive.to_string())
+            .bind(destination)
+            .execute(&self.pool)
+            .await?;
         Ok(())
     }
 
@@ -240,10 +286,7 @@ impl Catalogue {
             .bind(id.to_string())
             .execute(&mut *transaction)
             .await?;
-        sqlx::query("DELETE FROM archives WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM copies WHERE archive = $1)")
-            .bind(id.to_string())
-            .execute(&mut *transaction)
-            .await?;
+        forget_if_nowhere(&mut transaction, id).await?;
         transaction.commit().await?;
         Ok(())
     }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// Where a schedule stands.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScheduleState {
     /// The trigger as it was when last looked at.
     pub trigger: String,
@@ -70,6 +70,43 @@ macro_rules! columns {
 }
 
 impl Catalogue {
+    /// Takes the states of another catalogue over.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn import_schedule_states(&self, states: &BTreeMap<String, ScheduleState>) -> Result<(), CatalogueError> {
+        let mut transaction = self.begin().await?;
+        for (name, s) in states {
+            sqlx::query("DELETE FROM schedules WHERE name = $1").bind(name).execute(&mut *transaction).await?;
+            let sql = concat!(
+                "INSERT INTO schedules (",
+                columns!(),
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+            );
+            sqlx::query(sql)
+                .bind(name)
+                .bind(&s.trigger)
+                .bind(s.dealt_until.map_or(0, millis))
+                .bind(s.frozen.as_deref().unwrap_or(""))
+                .bind(s.last_run.map(|r| r.to_string()))
+                .bind(s.last_status.map(|w| w.as_str()))
+                .bind(s.last_ended.map(millis))
+                .bind(s.last_error.clone())
+                .bind(s.last_good.map(millis))
+                .bind(s.proven.map(millis))
+                .bind(s.proven_archive.map(|a| a.to_string()))
+                .bind(s.last_drill.map(millis))
+                .bind(s.drill_text.clone())
+                .bind(s.last_scrub.map(millis))
+                .bind(s.since.map(millis))
+                .bind(s.stale_told.map(millis))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// The states of all schedules that were ever seen.
     ///
     /// # Errors

@@ -225,7 +225,7 @@ async fn archives_are_kept_pinned_verified_and_forgotten(place: &Place) {
     c.mark_deleting(list[1].id).await.expect("marked");
     assert_eq!(c.archives(Some("docs"), None, 0).await.expect("listed").len(), 4);
     assert_eq!(c.deleting().await.expect("read"), [(list[1].id, "/b/1".to_owned())]);
-    c.forget_archive(list[1].id).await.expect("forgotten");
+    c.files_gone(list[1].id).await.expect("forgotten");
     assert!(c.deleting().await.expect("read").is_empty());
 }
 

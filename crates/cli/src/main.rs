@@ -10,7 +10,6 @@ mod progress;
 
 use args::{Args, Command};
 use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 use failure::Failure;
 use std::process::ExitCode;
 
@@ -34,18 +33,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Words of later versions get an answer of their own; everything else is clap's.
 fn usage(error: &clap::Error) -> ExitCode {
-    let word = match error.kind() {
-        ErrorKind::InvalidSubcommand => error.get(ContextKind::InvalidSubcommand),
-        ErrorKind::UnknownArgument => error.get(ContextKind::InvalidArg),
-        _ => None,
-    };
-    if let Some(ContextValue::String(word)) = word
-        && args::LATER.contains(&word.as_str())
-    {
-        return Failure::new(2, format!("`{word}` is not in this version")).report(false);
-    }
     let code = if error.use_stderr() { 2 } else { 0 };
     // A closed pipe is no reason to complain.
     let _ = error.print();

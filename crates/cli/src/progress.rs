@@ -80,6 +80,10 @@ pub(crate) async fn wait(connection: &Connection, run: &RunView, json: bool) -> 
         }
     };
     bar.finish_and_clear();
+    // What follows the end of a run (retention, the recovery kit) would end with this process.
+    if let Some(app) = &connection.app {
+        app.settled().await;
+    }
     match last? {
         RunEvent::Result { run } => Ok(*run),
         _ => Err(Failure::new(1, "the run's end was not heard")),

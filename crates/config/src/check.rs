@@ -190,6 +190,10 @@ impl Reader {
             };
             for (table, at) in tables {
                 let schedule = self.schedule(table, defaults, at)?;
+                if matches!(schedule.name.as_str(), "recovery" | "destination-test") {
+                    let message = format!("the name {} is kept for what lies in destinations; choose another one", schedule.name);
+                    return Err(self.plain_error(at, message));
+                }
                 let line = at.map_or(0, |a| self.lines.line(a));
                 if let Some(first) = lines.insert(schedule.name.to_string(), line) {
                     let message =

@@ -27,6 +27,8 @@ pub enum Section {
     Databases,
     /// `[notifiers.NAME]`.
     Notifiers,
+    /// `[destinations.NAME]`.
+    Destinations,
 }
 
 impl Section {
@@ -34,6 +36,7 @@ impl Section {
         match self {
             Self::Databases => "databases",
             Self::Notifiers => "notifiers",
+            Self::Destinations => "destinations",
         }
     }
 
@@ -43,6 +46,7 @@ impl Section {
         match self {
             Self::Databases => "database",
             Self::Notifiers => "notifier",
+            Self::Destinations => "destination",
         }
     }
 }
@@ -216,6 +220,21 @@ impl Editor {
         })
     }
 
+    /// Sets keys of a `[databases.NAME]` or its like; its other keys stay.
+    ///
+    /// # Errors
+    /// [`EditError`]; the file is then unchanged.
+    pub fn set_entry(&self, section: Section, name: &str, keys: Vec<(&'static str, Value)>) -> Result<(), EditError> {
+        self.edit(|document, _| {
+            let entry = entries(document, section)?.get_mut(name).and_then(Item::as_table_like_mut);
+            let Some(entry) = entry else { return Err(EditError::NoEntry(section.word(), name.to_owned())) };
+            for (key, value) in keys {
+                entry.insert(key, Item::Value(value));
+            }
+            Ok(())
+        })
+    }
+
     /// Removes a `[databases.NAME]` or its like.
     ///
     /// # Errors
@@ -349,7 +368,7 @@ impl Editor {
         let mut merged = Merged::default();
         let plain = |item: &Item| item.to_string().split_whitespace().collect::<String>();
         let change = |document: &mut DocumentMut, file: &File| {
-            for section in [Section::Databases, Section::Notifiers] {
+            for section in [Section::Databases, Section::Notifiers, Section::Destinations] {
                 for (name, item) in theirs.get(section.key()).and_then(Item::as_table_like).into_iter().flat_map(|t| t.iter()) {
                     let entries = entries(document, section)?;
                     let row = (section.word().to_owned(), name.to_owned());

@@ -125,6 +125,10 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
         let app = app.clone();
         async move { app.run_outbox().await }
     });
+    let copies = tokio::spawn({
+        let app = app.clone();
+        async move { app.run_copies().await }
+    });
     let signals = tokio::spawn(hear_signals(app.clone())?);
     notify::watchdog();
     notify::ready(&format!("{} schedules", app.file().schedules.len()));
@@ -146,7 +150,7 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
     // Whoever still listens to a run gets its last event; nobody is waited for for ever.
     let _ = end_tcp.send(true);
     let _ = tokio::time::timeout(Duration::from_secs(4), async { tokio::join!(server, tcp, receiver) }).await;
-    for task in [clock, queue, outbox, signals, received] {
+    for task in [clock, queue, outbox, copies, signals, received] {
         task.abort();
     }
     app.catalogue().close().await;

@@ -107,7 +107,7 @@ pub fn consolidate(
     let mut version = Version::open(&plan.archive, &folder, &plan.access, observer)?;
     observer.expect(old.files, old.bytes);
     let seal = plan.seal.as_ref();
-    let (mut parts, file) = Parts::begin(&folder, Kind::Full, old.started, &suffix(plan.compression, seal))?;
+    let (mut parts, file) = Parts::begin(&folder, Kind::Full, old.started, &suffix(plan.compression, seal), &[])?;
     let archive = parts.archive().to_owned();
     let index = index_path(&archive);
     let index_file = IndexFiles::begin(&mut parts, &index, seal)?;

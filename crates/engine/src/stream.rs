@@ -17,6 +17,8 @@ use std::path::{Path, PathBuf};
 pub struct StreamPlan {
     /// The schedule's folder of archives.
     pub folder: PathBuf,
+    /// Names that archives have which lie elsewhere only.
+    pub taken: Vec<String>,
     /// When it begins, in the schedule's zone.
     pub started: DateTime<FixedOffset>,
     /// The database, as a part of the file's name.
@@ -44,7 +46,7 @@ impl StreamArchive {
     pub fn begin(plan: StreamPlan) -> Result<Self, EngineError> {
         let sealed = if plan.seal.is_some() { SEALED_SUFFIX } else { "" };
         let suffix = format!(".{}{}{}{sealed}", encoded_name(&plan.database), plan.form.suffix(), plan.compression.suffix());
-        let (parts, file) = Parts::begin(&plan.folder, Kind::Full, plan.started, &suffix)?;
+        let (parts, file) = Parts::begin(&plan.folder, Kind::Full, plan.started, &suffix, &plan.taken)?;
         let recipients = plan.seal.as_ref().map(|s| &s.recipients);
         let writer = ArchiveWriter::new(file, parts.archive(), plan.compression, recipients)?;
         Ok(Self { plan, parts, writer })

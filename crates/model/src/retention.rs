@@ -90,6 +90,8 @@ pub enum Reason {
     NeededBy,
     /// A sanity warning froze retention until somebody confirms.
     Frozen,
+    /// A destination does not have it yet.
+    NotCopied,
 }
 
 impl Reason {
@@ -110,6 +112,7 @@ impl Reason {
             Self::Within => "within",
             Self::NeededBy => "needed_by",
             Self::Frozen => "frozen",
+            Self::NotCopied => "not_copied",
         }
     }
 }

@@ -240,7 +240,7 @@ impl RunCounts {
 }
 
 /// A run, as the catalogue remembers it (H1).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Its id.
     pub id: RunId,

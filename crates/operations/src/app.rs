@@ -66,6 +66,8 @@ struct Inner {
     web: RwLock<Web>,
     receiver_web: RwLock<Web>,
     receiver: Arc<crate::receiver::Memory>,
+    shipping: crate::remote::Shipping,
+    kit: tokio::sync::Mutex<()>,
     started: chrono::DateTime<chrono::Utc>,
 }
 
@@ -161,6 +163,8 @@ impl App {
             web: RwLock::default(),
             receiver_web: RwLock::default(),
             receiver: Arc::default(),
+            shipping: crate::remote::Shipping::default(),
+            kit: tokio::sync::Mutex::default(),
             started,
         }))
     }
@@ -285,6 +289,15 @@ impl App {
             }
             kept.error = error;
         }
+    }
+
+    pub(crate) fn shipping(&self) -> &crate::remote::Shipping {
+        &self.0.shipping
+    }
+
+    /// Held while a recovery kit is made: one at a time.
+    pub(crate) fn kit_lock(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.kit
     }
 
     pub(crate) fn receiver_memory(&self) -> &Arc<crate::receiver::Memory> {

@@ -87,6 +87,8 @@ impl App {
         let home = self.need_home()?;
         let zone = schedule.timezone;
         let archives = self.catalogue().archives(Some(schedule.name.as_str()), None, 0).await?;
+        // An increment builds on what lies here.
+        let (away, archives): (Vec<_>, Vec<_>) = archives.into_iter().partition(|r| r.away);
         let asked: Option<Kind> = run.request.get("kind").and_then(|k| serde_json::from_value(k.clone()).ok());
         let choice = choose(schedule, &archives, asked, self.now());
         let last = archives.into_iter().next().map(|r| r.manifest);
@@ -98,6 +100,7 @@ impl App {
             source: schedule.source.clone(),
             roots: schedule.source.paths.iter().map(|p| home.root().join(p)).collect(),
             folder: home.backups().join(schedule.name.as_str()),
+            taken: away.into_iter().map(|r| r.manifest.archive.name).collect(),
             kind: choice.kind.unwrap_or(Kind::Full),
             base: choice.base.as_ref().map(|r| BaseArchive { archive: PathBuf::from(&r.path), access: access.clone() }),
             full_because: choice.because.clone(),

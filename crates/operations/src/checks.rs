@@ -219,6 +219,7 @@ impl App {
     pub(crate) async fn work_scrub(&self, run: &Run, live: &Arc<LiveRun>) -> Result<Outcome, OperationError> {
         let wish: ScrubWish = serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
         let mut archives = self.catalogue().archives(wish.schedule.as_deref(), None, 0).await?;
+        archives.retain(|a| !a.away);
         // What was never read back comes first, then what was not for longest.
         archives.sort_by_key(|a| (a.verified.filter(|v| v.1).map(|v| v.0), a.manifest.started));
         let all: u64 = archives.iter().map(|a| a.manifest.archive.size).sum();

@@ -51,6 +51,7 @@ const ORDER: &[&str] = &[
     "drill",
     "scrub",
     "notify",
+    "destinations",
 ];
 
 fn value(key: &str, json: &Json) -> Result<Value, OperationError> {

@@ -3,8 +3,8 @@
 use crate::{App, OperationError};
 use backup_catalogue::Finish;
 use backup_engine::store;
-use backup_model::{ArchiveRecord, Candidate, Cause, Decision, Operation, Reason, RunCounts, RunId, RunStatus, plan_retention};
-use std::collections::BTreeMap;
+use crate::remote::{decide, stays_here};
+use backup_model::{ArchiveRecord, Cause, Decision, Keep, Operation, Reason, RunCounts, RunId, RunStatus};
 use std::path::Path;
 
 /// What retention would do, or has done, for one schedule.
@@ -37,24 +37,19 @@ impl App {
         let Some(schedule) = file.schedule(name) else {
             return Err(OperationError::NotFound(format!("there is no schedule {name}; `backupctl list` shows all")));
         };
-        let records = self.catalogue().archives(Some(name), None, 0).await?;
-        // A run of a database makes several archives: each database has versions of its own.
-        let mut groups: BTreeMap<Option<&Option<String>>, Vec<Candidate>> = BTreeMap::new();
-        for r in &records {
-            groups.entry(r.manifest.database.as_ref().map(|d| &d.database)).or_default().push(Candidate {
-                id: r.manifest.id,
-                time: crate::upkeep::believed(&r.manifest, r.taken_in),
-                good: r.verified.is_none_or(|(_, _, ok)| ok),
-                pinned: r.pinned,
-                parent: r.manifest.parent,
-            });
-        }
+        let all = self.catalogue().archives(Some(name), None, 0).await?;
+        let records: Vec<ArchiveRecord> = all.into_iter().filter(|r| !r.away).collect();
         let frozen = self.catalogue().schedule_states().await?.remove(name).and_then(|s| s.frozen);
-        let decide = |of: &Vec<Candidate>| plan_retention(of, &schedule.keep, schedule.timezone, self.now());
-        let mut decisions: Vec<Decision> = groups.values().flat_map(decide).collect();
-        if frozen.is_some() {
-            for decision in &mut decisions {
+        // Where the home is no destination, it keeps what the next increment builds on.
+        let here = if stays_here(schedule) { schedule.keep } else { Keep { last: Some(1), ..Keep::default() } };
+        let mut decisions = decide(&records, &here, schedule.timezone, self.now());
+        let waiting = self.not_copied(schedule).await?;
+        for decision in &mut decisions {
+            if frozen.is_some() {
                 decision.reasons.push(Reason::Frozen);
+            }
+            if decision.reasons.is_empty() && waiting.contains(&decision.id) {
+                decision.reasons.push(Reason::NotCopied);
             }
         }
         let mut archives = Vec::new();
@@ -119,7 +114,7 @@ impl App {
         let local = self.local_indexes();
         let removed = tokio::task::spawn_blocking(move || store::remove(Path::new(&path), id, local.as_deref())).await;
         removed.map_err(|e| OperationError::Failed(e.to_string()))??;
-        self.catalogue().forget_archive(id).await?;
+        self.catalogue().files_gone(id).await?;
         tracing::info!("removed {}", record.path);
         Ok(())
     }
@@ -138,8 +133,20 @@ impl App {
         if let Some(child) = others.iter().find(|r| r.manifest.parent == Some(id)) {
             return Err(OperationError::Conflict(format!("{} builds on it; remove that one first", child.path)));
         }
-        self.remove_archive(&record).await?;
+        self.remove_everywhere(&record).await?;
         Ok(record)
+    }
+
+    /// Removes an archive here at once, and from its destinations as soon as they can be reached.
+    async fn remove_everywhere(&self, record: &ArchiveRecord) -> Result<(), OperationError> {
+        let id = record.manifest.id;
+        for copy in self.catalogue().copies_of(id).await? {
+            self.catalogue().copy_going(id, &copy.destination, self.now()).await?;
+        }
+        if !record.away {
+            self.remove_archive(record).await?;
+        }
+        Ok(())
     }
 
     /// Retention after a backup; its trouble is logged and does not touch the backup's outcome.
@@ -195,7 +202,7 @@ impl App {
             return Err(OperationError::Conflict(format!("{} is pinned; `backupctl unpin` it first", pinned.path)));
         }
         for record in &records {
-            self.remove_archive(record).await?;
+            self.remove_everywhere(record).await?;
         }
         Ok(records.len() as u64)
     }

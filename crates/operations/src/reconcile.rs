@@ -65,7 +65,7 @@ impl App {
         let home = self.need_home()?;
         for (id, path) in deleting {
             store::remove(Path::new(&path), id, self.local_indexes().as_deref())?;
-            self.catalogue().forget_archive(id).await?;
+            self.catalogue().files_gone(id).await?;
             tracing::info!("removed {path}, as was begun before the interruption");
         }
         // A catalogue without archives beside folders with some is a new one: all are taken in.

@@ -1,7 +1,7 @@
 //! Wishes: what is asked for becomes a run in the catalogue, and then work.
 
 use crate::live::KeptEnd;
-use crate::{App, Mode, OperationError};
+use crate::{App, Elsewhere, Mode, OperationError};
 use backup_catalogue::{Finish, NewRun};
 use backup_engine::Overwrite;
 use backup_model::{ArchiveId, Cause, Kind, Note, Operation, Run, RunCounts, RunId, RunStatus};
@@ -48,6 +48,12 @@ pub struct RestoreWish {
     /// Everybody else's files become these: owner and group.
     #[serde(default)]
     pub all_to: Option<(u32, u32)>,
+    /// The destination to restore from, if not from the home.
+    #[serde(default)]
+    pub destination: Option<String>,
+    /// The archive in a destination that is meant.
+    #[serde(default)]
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// What to verify.
@@ -57,6 +63,9 @@ pub struct VerifyWish {
     pub archive: PathBuf,
     /// Read back every byte.
     pub deep: bool,
+    /// The archive in a destination that is meant.
+    #[serde(default)]
+    pub elsewhere: Option<Elsewhere>,
 }
 
 /// A run that another process did and that belongs into this home's history.
@@ -185,7 +194,7 @@ impl App {
     /// # Errors
     /// The wish makes no sense, or (in the daemon) the target is not beneath `restore_roots`.
     pub async fn request_restore(&self, archive: &str, wish: RestoreWish) -> Result<Run, OperationError> {
-        let resolved = self.resolve(archive).await?;
+        let (resolved, elsewhere) = self.resolve_anywhere(archive, wish.destination.as_deref()).await?;
         overwrite(&wish.overwrite)?;
         if !wish.target.is_absolute() {
             return Err(OperationError::Invalid(format!("the target {} must be an absolute path", wish.target.display())));
@@ -203,7 +212,7 @@ impl App {
         }
         let name = resolved.manifest.as_ref().map_or_else(|| resolved.path.display().to_string(), |m| m.schedule.to_string());
         let mut new = self.new_run(Operation::Restore, Cause::Manual, &name);
-        let wish = RestoreWish { archive: resolved.path.clone(), ..wish };
+        let wish = RestoreWish { archive: resolved.path.clone(), elsewhere, ..wish };
         new.request = serde_json::to_value(&wish).unwrap_or_default();
         new.archive = Some((resolved.manifest.map(|m| m.id), resolved.path.display().to_string()));
         self.submit_new(new).await
@@ -213,9 +222,24 @@ impl App {
     ///
     /// # Errors
     /// Nothing is found.
-    pub async fn request_verify(&self, archive: Option<&str>, all: bool, deep: bool) -> Result<Vec<Run>, OperationError> {
+    pub async fn request_verify(
+        &self,
+        archive: Option<&str>,
+        all: bool,
+        deep: bool,
+        destination: Option<&str>,
+    ) -> Result<Vec<Run>, OperationError> {
         let mut found = Vec::new();
+        let mut elsewhere = None;
         match archive {
+            Some(word) if destination.is_some() => {
+                let (resolved, place) = self.resolve_anywhere(word, destination).await?;
+                elsewhere = place;
+                found.push(resolved);
+            }
+            None if destination.is_some() => {
+                return Err(OperationError::Invalid("say which archive of the destination to verify".into()));
+            }
             Some(word) => {
                 // A bare schedule name means all of its archives; a version of it means one.
                 let of_schedule = if word.contains('/') || word.contains('@') {
@@ -227,11 +251,11 @@ impl App {
                     found.push(self.resolve(word).await?);
                 }
                 found
-                    .extend(of_schedule.into_iter().map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
+                    .extend(of_schedule.into_iter().filter(|r| !r.away).map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
             }
             None if all => {
                 let records = self.catalogue().archives(None, None, 0).await?;
-                found.extend(records.into_iter().map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
+                found.extend(records.into_iter().filter(|r| !r.away).map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
             }
             None => return Err(OperationError::Invalid("say what to verify: an archive, a schedule's name, or --all".into())),
         }
@@ -239,7 +263,7 @@ impl App {
         for resolved in found {
             let name = resolved.manifest.as_ref().map_or_else(|| resolved.path.display().to_string(), |m| m.schedule.to_string());
             let mut new = self.new_run(Operation::Verify, Cause::Manual, &name);
-            new.request = serde_json::to_value(VerifyWish { archive: resolved.path.clone(), deep }).unwrap_or_default();
+            new.request = serde_json::to_value(VerifyWish { archive: resolved.path.clone(), deep, elsewhere: elsewhere.clone() }).unwrap_or_default();
             new.archive = Some((resolved.manifest.map(|m| m.id), resolved.path.display().to_string()));
             runs.push(self.submit_new(new).await?);
         }

@@ -1,6 +1,6 @@
 //! Which archive is meant: a file, an id, a name with a version.
 
-use crate::{App, OperationError};
+use crate::{App, Elsewhere, OperationError};
 use backup_config::Home;
 use backup_engine::{Access, store};
 use backup_model::{Compression, Manifest, Name, unique_prefix_ok};
@@ -101,6 +101,36 @@ impl App {
             }
         }
         best.ok_or_else(none)
+    }
+
+    /// The same, here or in a destination: in the one that is named, or where the home does not have it in the first that
+    /// has.
+    ///
+    /// # Errors
+    /// Nothing is found, or the word is ambiguous.
+    pub(crate) async fn resolve_anywhere(
+        &self,
+        word: &str,
+        destination: Option<&str>,
+    ) -> Result<(Resolved, Option<Elsewhere>), OperationError> {
+        let mut id = None;
+        if destination.is_none() {
+            match self.resolve(word).await {
+                Ok(found) if found.path.exists() || word.contains('/') => return Ok((found, None)),
+                // Known here, but its files have gone.
+                Ok(found) => id = found.manifest.map(|m| m.id.to_string()),
+                Err(e @ OperationError::NotFound(_)) if self.file().destinations.is_empty() || word.contains('/') => return Err(e),
+                Err(OperationError::NotFound(_)) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        let (place, manifest) = match id {
+            // The catalogue knows which one the word means.
+            Some(id) => self.find_known(&id).await?,
+            None => self.find_elsewhere(word, destination).await?,
+        };
+        let path = PathBuf::from(format!("{}:{}/{}", place.destination, place.schedule, place.name));
+        Ok((Resolved { path, manifest: Some(manifest) }, Some(place)))
     }
 
     /// The same, with what opens it here.

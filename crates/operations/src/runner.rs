@@ -66,6 +66,13 @@ impl App {
         }
     }
 
+    /// Waits until nothing is at work in this process, also not what follows the end of a run.
+    pub async fn settled(&self) {
+        while self.live().count() > 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// How many runs are at work in this process.
     #[must_use]
     pub fn at_work(&self) -> usize {

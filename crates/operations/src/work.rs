@@ -1,10 +1,11 @@
 //! Works on one run, from the claim to the end.
 
 use crate::live::{KeptEnd, LiveRun};
+use crate::remote::Want;
 use crate::request::{RestoreWish, VerifyWish, overwrite};
 use crate::{App, OperationError};
 use backup_catalogue::{CatalogueError, Finish};
-use backup_engine::{EngineError, Observer, Owners, Receipt, RestorePlan, VerifyDepth};
+use backup_engine::{EngineError, Observer, Owners, Receipt, RestorePlan, Selection, VerifyDepth};
 use backup_model::{AlertKind, Note, NoteLevel, Operation, Run, RunCounts, RunId, RunStatus, format_size};
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,12 +107,19 @@ impl App {
             Operation::Rebuild => self.work_rebuild(&run, &live).await,
             Operation::Prune => Err(OperationError::Failed("a prune is no work for the queue".into())),
         };
-        watch.abort();
-        let notes = live.take_notes();
+        let mut reached = Vec::new();
         let done = match done {
-            Ok(outcome) => Ok(self.delivered(&run, outcome).await),
+            Ok(outcome) => {
+                if matches!(run.operation, Operation::Backup | Operation::Consolidate) {
+                    let made: Vec<_> = outcome.made.iter().map(|r| (r.manifest.clone(), r.path.clone())).collect();
+                    reached = self.ship(&run.name, &made, &live).await;
+                }
+                Ok(self.delivered(&run, outcome).await)
+            }
             failed => failed,
         };
+        watch.abort();
+        let notes = live.take_notes();
         let made = done.as_ref().ok().and_then(|o| o.made.first()).map(|r| r.path.display().to_string());
         let finish = self.finish_of(done, &live, notes);
         let more = made.map(|p| format!(" in {p}")).unwrap_or_default();
@@ -128,6 +136,7 @@ impl App {
             && matches!(finish.status, RunStatus::Completed | RunStatus::Warning)
         {
             self.prune_after(&run.name).await;
+            self.after_shipping(&run.name, &reached).await;
         }
         // Where no daemon runs, nobody else sends what is to be told.
         if self.mode() == crate::Mode::InProcess
@@ -234,8 +243,20 @@ impl App {
         let wish: RestoreWish =
             serde_json::from_value(run.request.clone()).map_err(|e| OperationError::Invalid(e.to_string()))?;
         let access = self.access(Some(&run.name)).await?;
+        let fetched = match &wish.elsewhere {
+            Some(place) => {
+                let whole = wish.paths.is_empty() && wish.patterns.is_empty();
+                let want = if whole && !wish.dry_run || wish.skip_damaged {
+                    Want::Whole
+                } else {
+                    Want::Part(Selection::new(&wish.paths, &wish.patterns)?)
+                };
+                Some(self.fetch(place, want, &access, Some(live)).await?)
+            }
+            None => None,
+        };
         let plan = RestorePlan {
-            archive: wish.archive,
+            archive: fetched.as_ref().map_or(wish.archive, |f| f.path.clone()),
             access,
             target: wish.target,
             paths: wish.paths,
@@ -281,6 +302,14 @@ impl App {
         let depth = if wish.deep { VerifyDepth::Deep } else { VerifyDepth::Checksums };
         let observer = Arc::clone(live);
         let access = self.access(Some(&run.name)).await?;
+        if let Some(place) = &wish.elsewhere {
+            // A copy is judged by itself: what it comes to says nothing of the archive in the home.
+            let fetched = self.fetch(place, Want::Whole, &access, Some(live)).await?;
+            let path = fetched.path.clone();
+            let seen = blocking(move || backup_engine::verify(&path, depth, &access, &*observer)).await?;
+            let counts = RunCounts { files: seen.files, bytes: seen.bytes, ..RunCounts::default() };
+            return Ok(Outcome { counts, warning: None, made: Vec::new() });
+        }
         let seen = blocking(move || backup_engine::verify(&wish.archive, depth, &access, &*observer)).await;
         // What was stopped, or cannot be opened here, says nothing of the archive.
         let says = !matches!(seen, Err(OperationError::Engine(EngineError::Cancelled | EngineError::NoKey { .. })));

@@ -200,6 +200,10 @@ POST   /api/v1/import                         admin
 GET    /api/v1/templates                      read
 POST   /api/v1/templates/{name}/apply         admin
 POST   /api/v1/sample-data                    admin
+GET    /api/v1/destinations                   read
+POST   /api/v1/destinations                   admin
+DELETE /api/v1/destinations/{name}            admin
+POST   /api/v1/destinations/{name}/test       operate
 GET    /api/v1/notifiers                      read
 POST   /api/v1/notifiers                      admin
 DELETE /api/v1/notifiers/{name}               admin

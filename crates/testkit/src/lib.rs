@@ -5,6 +5,7 @@ mod history;
 mod home;
 mod hooks;
 mod mail;
+mod remote;
 mod servers;
 mod tree;
 
@@ -13,6 +14,7 @@ pub use history::RandomTree;
 pub use home::{Ran, TestHome};
 pub use hooks::{Asked, HookServer};
 pub use mail::{MAIL_USER, MailServer, mails, make_certificates};
+pub use remote::{DAV_USER, Dav, S3_KEY, Seaweed, Sshd};
 pub use servers::{Mariadb, POSTGRES_SCHEMA, Postgres, percent, same_text};
 pub use tree::{describe, make_extremes, make_many, make_tree, make_tree_as_root};
 

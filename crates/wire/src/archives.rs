@@ -66,6 +66,12 @@ pub struct ArchiveView {
     pub pinned: bool,
     /// Its last verification.
     pub verified: Option<VerifiedView>,
+    /// Whether its files are no longer in the home.
+    #[serde(default)]
+    pub away: bool,
+    /// Its copies in destinations.
+    #[serde(default)]
+    pub copies: Vec<crate::CopyView>,
     /// The machine that made it.
     pub host: String,
     /// The program that made it.
@@ -145,6 +151,8 @@ impl From<&ArchiveRecord> for ArchiveView {
             database: m.database.as_ref().map(DatabaseFactsView::from),
             md5: m.archive.md5.clone(),
             sha256: m.archive.sha256.clone(),
+            away: record.away,
+            copies: Vec::new(),
             pinned: record.pinned,
             verified: record.verified.map(|(at, deep, ok)| VerifiedView { at: at.with_timezone(m.started.offset()), deep, ok }),
             host: m.host.clone(),

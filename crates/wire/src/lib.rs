@@ -5,6 +5,7 @@ mod access;
 mod archives;
 mod checks;
 mod databases;
+mod destinations;
 mod maintenance;
 mod notifiers;
 mod problem;
@@ -22,6 +23,7 @@ pub use archives::{ArchiveView, ChangeView, DatabaseFactsView, EntryView, Verifi
 pub use checks::{
     AlertView, DrillRequest, DrillView, FindView, FoundView, ProvenView, RebuildRequest, ScrubRequest, UnreadView, VersionView,
 };
+pub use destinations::{CopyView, DestinationView, NewDestinationRequest};
 pub use databases::{DatabaseRestoreRequest, DatabaseView, NewDatabase, TestStep};
 pub use maintenance::{CheckView, CleanedView, CleanupRequest, FindingView, FixRequest, RescueRequest, RescuedView};
 pub use notifiers::{NewNotifierRequest, NotifierView};

@@ -79,6 +79,10 @@ pub struct RestoreRequest {
     /// Everybody else's files become these: owner and group.
     #[schema(value_type = Option<Vec<u32>>)]
     pub all_to: Option<(u32, u32)>,
+    /// The destination to restore from; without it the home, or where its files are gone the first destination that has
+    /// the archive.
+    #[serde(default)]
+    pub destination: Option<String>,
 }
 
 /// A verification.
@@ -92,6 +96,9 @@ pub struct VerifyRequest {
     /// Read back every byte and compare with the index.
     #[serde(default)]
     pub deep: bool,
+    /// The destination whose copy is meant.
+    #[serde(default)]
+    pub destination: Option<String>,
 }
 
 /// Retention to apply.

@@ -2,18 +2,16 @@
 
 mod access;
 mod databases;
+mod destinations;
 mod notifiers;
 
 pub(crate) use access::{AuditCommand, TokenCommand, UserCommand};
+pub(crate) use destinations::{DestinationCommand, PushArgs, RecoverArgs, SecretArgs, ServerArgs};
 pub(crate) use databases::{DatabaseCommand, IntoArgs, PlaceArgs};
 pub(crate) use notifiers::NotifierCommand;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
-
-/// Commands and flags that later versions bring.
-pub(crate) const LATER: &[&str] =
-    &["check", "cleanup", "destination", "push", "compare", "export", "template", "sample-data", "recover", "--destination"];
 
 /// Backs up folders and databases on schedules, and brings them back.
 #[derive(Parser)]
@@ -130,6 +128,9 @@ pub(crate) struct SettingArgs {
     /// Who hears of it: a notifier (may be given several times; default: every one)
     #[arg(long, value_name = "NAME")]
     pub(crate) notify: Vec<String>,
+    /// Where archives go: a destination, or local for the home (may be given several times; default: local)
+    #[arg(long, value_name = "DESTINATION", value_delimiter = ',')]
+    pub(crate) destination: Vec<String>,
     /// Do not cross into other file systems
     #[arg(long)]
     pub(crate) one_file_system: bool,
@@ -352,9 +353,57 @@ pub(crate) enum Command {
         /// Read back every byte and compare with the index
         #[arg(long)]
         deep: bool,
+        /// The copy in this destination, fetched for it
+        #[arg(long, conflicts_with = "all")]
+        destination: Option<String>,
         #[command(flatten)]
         keys: KeyArgs,
     },
+    /// Add, test, list and delete destinations: where copies of archives go
+    #[command(
+        after_help = "Examples:\n  backupctl destination add offsite --url 's3://bucket/backups?endpoint=https://s3.example.org&region=eu' --access-key AK123 --secret-file /etc/backupd/s3.key\n  backupctl destination test offsite\n  backupctl edit home --destination local --destination offsite"
+    )]
+    Destination {
+        #[command(subcommand)]
+        command: DestinationCommand,
+    },
+    /// Bring an archive from a destination into a folder, with all that it builds on
+    #[command(
+        after_help = "Examples:\n  backupctl fetch home@latest --to /mnt/big\n  backupctl fetch shop@2026-11-20 --destination offsite --to /mnt/big\n\n`backupctl restore` fetches by itself what it needs; this is for copies, and for dumps of databases."
+    )]
+    Fetch {
+        /// An id (or 8 characters of it), a file's name, or NAME, NAME@latest or NAME@TIME
+        archive: String,
+        /// The folder; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+        /// From this destination (default: the first that has it)
+        #[arg(long)]
+        destination: Option<String>,
+        #[command(flatten)]
+        keys: KeyArgs,
+    },
+    /// Send archives to another machine's receiver
+    #[command(
+        after_help = "Examples:\n  SERVER_URL=https://vault.example.org:5000 BACKUP_TOKEN=… backupctl push home\n  backupctl push home --all\n  backupctl push /mnt/usb/full_2026-11-21_09-00-00.tar.gz\n\nEnvironment: SERVER_URL (default http://localhost:5000), BACKUP_DIR (default ./backup, else the home's backups), BACKUP_TOKEN.\nWhat is there already is not sent again; what was cut goes on where it was."
+    )]
+    Push(PushArgs),
+    /// Compare archives here with those that a receiver has
+    #[command(
+        after_help = "Examples:\n  SERVER_URL=https://vault.example.org:5000 BACKUP_TOKEN=… backupctl compare\n  backupctl compare --stats\n\nExit codes: 0 all is there, 3 something is missing there."
+    )]
+    Compare {
+        /// Show counts and sizes of the receiver too
+        #[arg(long)]
+        stats: bool,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Make a home anew from a destination: schedules, history, and where the archives are
+    #[command(
+        after_help = "Examples:\n  backupctl --home /var/lib/backupd recover 's3://bucket/backups?endpoint=https://s3.example.org&region=eu' --access-key AK123 --secret-file s3.key\n  backupctl --home /srv/b recover sftp://backup@host/srv/backups --identity id_ed25519 --passphrase-file kit.passphrase\n  BACKUP_TOKEN=… backupctl --home /srv/b recover receiver+https://vault.example.org:5000\n\nThen `backupctl restore NAME --to DIR` fetches what it needs. Nothing runs before `backupctl start`.\nEnvironment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (S3), BACKUP_TOKEN (receiver)."
+    )]
+    Recover(Box<RecoverArgs>),
     /// Add, test, list and delete databases
     #[command(
         after_help = "Examples:\n  backupctl database add shop --url postgres://backup@localhost/shop --password-file /etc/backupd/shop.password\n  backupctl database test shop\n  backupctl create shop --database shop --every hourly --keep-last 48"
@@ -679,6 +728,9 @@ pub(crate) enum KeyCommand {
 pub(crate) struct RestoreArgs {
     /// A file's path, an id (or 8 characters of it), or NAME, NAME@latest or NAME@TIME
     pub(crate) archive: String,
+    /// From this destination (default: the home, or where its files are gone the first destination that has it)
+    #[arg(long, conflicts_with_all = ["stdout", "as_tar"])]
+    pub(crate) destination: Option<String>,
     /// The folder to restore beneath
     #[arg(long, value_name = "DIR", required_unless_present_any = ["in_place", "stdout", "as_tar", "into"], conflicts_with_all = ["in_place", "stdout", "as_tar", "into"])]
     pub(crate) to: Option<PathBuf>,

@@ -10,6 +10,13 @@ use serde_json::json;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+/// Where an archive lies: the home, and destinations; one that is still to get it stands in brackets.
+fn places(a: &ArchiveView) -> String {
+    let here = (!a.away).then(|| "local".to_owned());
+    let there = a.copies.iter().map(|c| if c.state == "stored" { c.destination.clone() } else { format!("({})", c.destination) });
+    here.into_iter().chain(there).collect::<Vec<_>>().join(", ")
+}
+
 pub(super) async fn backups(c: &Context, name: Option<&str>) -> Result<u8, Failure> {
     let connection = c.connect().await?;
     let mut query = String::new();
@@ -27,7 +34,7 @@ pub(super) async fn backups(c: &Context, name: Option<&str>) -> Result<u8, Failu
         line("there are no archives yet; `backupctl run NAME` makes one now")?;
         return Ok(0);
     }
-    let mut rows = table(&["ARCHIVE", "SCHEDULE", "KIND", "TIME", "SIZE", "FILES", "ENCRYPTED", "VERIFIED", "ID"]);
+    let mut rows = table(&["ARCHIVE", "SCHEDULE", "KIND", "TIME", "SIZE", "FILES", "ENCRYPTED", "VERIFIED", "WHERE", "ID"]);
     for a in &page.items {
         let verified = a.verified.as_ref().map_or("-".to_owned(), |v| match (v.ok, v.deep) {
             (false, _) => "DAMAGED".to_owned(),
@@ -54,6 +61,7 @@ pub(super) async fn backups(c: &Context, name: Option<&str>) -> Result<u8, Failu
             &a.database.as_ref().map_or_else(|| a.files.to_string(), |d| format!("{} rows", d.records_count)),
             encrypted,
             &verified,
+            &places(a),
             &a.id,
         ]);
     }

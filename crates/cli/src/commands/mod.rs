@@ -5,10 +5,12 @@ mod archives;
 mod checks;
 mod daemon;
 mod databases;
+mod destinations;
 mod history;
 mod keys;
 mod maintenance;
 mod notifiers;
+mod push;
 mod restore;
 mod runs;
 mod schedules;
@@ -73,7 +75,16 @@ pub(crate) async fn run(args: Args) -> Result<u8, Failure> {
         Command::Logs { follow, lines } => daemon::logs(&c, follow, lines).await,
         Command::Run { names, kind, no_wait } => runs::run(&c, &names, kind.as_deref(), no_wait).await,
         Command::Cancel { run } => runs::cancel(&c, &run).await,
-        Command::Verify { archive, all, deep, keys } => runs::verify(&c, archive.as_deref(), all, deep, &keys).await,
+        Command::Verify { archive, all, deep, destination, keys } => {
+            runs::verify(&c, archive.as_deref(), all, deep, destination.as_deref(), &keys).await
+        }
+        Command::Destination { command } => destinations::destination(&c, command).await,
+        Command::Fetch { archive, to, destination, keys } => {
+            destinations::fetch(&c, &archive, &to, destination.as_deref(), &keys).await
+        }
+        Command::Push(what) => push::push(&c, &what).await,
+        Command::Compare { stats, server } => push::compare(&c, stats, &server).await,
+        Command::Recover(what) => destinations::recover(&c, *what).await,
         Command::Key { command } => keys::key(&c, command),
         Command::Report => runs::report(&c).await,
         Command::Restore(mut what) => match what.database.into.take() {

@@ -122,6 +122,7 @@ pub(super) async fn restore(c: &Context, what: RestoreArgs) -> Result<u8, Failur
         map_users: pairs(&what.map_user, user)?,
         map_groups: pairs(&what.map_group, group)?,
         all_to,
+        destination: what.destination.clone(),
     };
     for path in &what.path {
         match backup_wire::text_and_b64(path.as_os_str().as_bytes()) {

@@ -73,7 +73,14 @@ pub(super) async fn cancel(c: &Context, run: &str) -> Result<u8, Failure> {
     Ok(0)
 }
 
-pub(super) async fn verify(c: &Context, archive: Option<&str>, all: bool, deep: bool, keys: &KeyArgs) -> Result<u8, Failure> {
+pub(super) async fn verify(
+    c: &Context,
+    archive: Option<&str>,
+    all: bool,
+    deep: bool,
+    destination: Option<&str>,
+    keys: &KeyArgs,
+) -> Result<u8, Failure> {
     let is_path = archive.is_some_and(|a| a.contains('/') || backup_model::Compression::of_file_name(a).is_some());
     let connection = if is_path {
         // A file is read with the caller's own rights.
@@ -90,7 +97,7 @@ pub(super) async fn verify(c: &Context, archive: Option<&str>, all: bool, deep: 
         }
         None => {}
     }
-    let wish = VerifyRequest { archive: archive.map(str::to_owned), all, deep };
+    let wish = VerifyRequest { archive: archive.map(str::to_owned), all, deep, destination: destination.map(str::to_owned) };
     let began = connection.app.as_ref().map(backup_operations::App::now);
     let page: Page<RunView> = connection.client.post("/api/v1/verifications", &wish).await?;
     if page.items.is_empty() && !c.json {

@@ -65,6 +65,7 @@ fn settings(args: &SettingArgs) -> Result<Map<String, Value>, Failure> {
     put("ignore_files", list(&args.ignore_file));
     put("accept_unreadable", list(&args.accept_unreadable));
     put("notify", list(&args.notify));
+    put("destinations", list(&args.destination));
     put("nice", args.nice.map(Value::from));
     put("ionice", args.ionice.clone().map(Value::from));
     put("limit", args.limit.clone().map(Value::from));

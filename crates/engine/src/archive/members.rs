@@ -129,6 +129,11 @@ impl MemberMap {
         self.starts.windows(2).map(|w| (w[1] - w[0]) as u32).collect()
     }
 
+    /// Where one member lies: its first byte and the one after its last.
+    pub(crate) fn place(&self, member: usize) -> Option<(u64, u64)> {
+        Some((*self.starts.get(member)?, *self.starts.get(member + 1)?))
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.starts.len() - 1
     }

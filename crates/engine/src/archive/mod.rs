@@ -15,7 +15,7 @@ pub(crate) use content::{ContentHash, read_contents, xattr_digest};
 pub use index::{
     ArchiveRef, Entries, Entry, EntryKind, IndexReader, IndexWriter, Lineage, compare_paths, decode_block, encode_block,
 };
-pub(crate) use members::{Decoder, scan_members};
+pub(crate) use members::{Decoder, MEMBER_SIZE, MemberMap, scan_members};
 pub(crate) use pax::{EntryHeader, Segment, encode_comment, encode_entry, padding};
 pub use reader::scan_tar;
 pub(crate) use reader::{TarEntry, TarReader};

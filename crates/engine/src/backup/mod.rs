@@ -51,6 +51,8 @@ pub struct BackupPlan {
     pub roots: Vec<PathBuf>,
     /// The schedule's folder of archives.
     pub folder: PathBuf,
+    /// Names that archives have which lie elsewhere only.
+    pub taken: Vec<String>,
     /// The kind to make; without a fit base it is full.
     pub kind: Kind,
     /// What an increment builds on.
@@ -224,7 +226,7 @@ fn attempt(plan: &BackupPlan, now: &dyn Fn() -> DateTime<FixedOffset>, observer:
     let mut manifest = manifest(plan, kind, base.map(|b| b.id), full_because, now());
     let accept = Accept::new(&plan.roots, &plan.source.accept_unreadable)?;
     let seal = plan.seal.as_ref();
-    let (mut parts, file) = Parts::begin(&plan.folder, kind, plan.started, &suffix(plan.compression, seal))?;
+    let (mut parts, file) = Parts::begin(&plan.folder, kind, plan.started, &suffix(plan.compression, seal), &plan.taken)?;
     let archive = parts.archive().to_owned();
     let index = index_path(&archive);
     let index_file = IndexFiles::begin(&mut parts, &index, seal)?;

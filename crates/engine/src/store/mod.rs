@@ -66,18 +66,23 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Picks a free name in the folder and begins the archive's part file.
+    /// Picks a free name in the folder and begins the archive's part file. `taken` are names of archives that lie
+    /// elsewhere.
     pub(crate) fn begin(
         folder: &Path,
         kind: Kind,
         time: DateTime<FixedOffset>,
         suffix: &str,
+        taken: &[String],
     ) -> Result<(Self, File), EngineError> {
         fs::create_dir_all(folder).map_err(EngineError::io("make the folder", folder))?;
         let stem = format!("{}_{}", kind.prefix(), time.format("%Y-%m-%d_%H-%M-%S"));
         for n in 1..10_000 {
             let name = if n == 1 { format!("{stem}{suffix}") } else { format!("{stem}_{n}{suffix}") };
-            let archive = folder.join(name);
+            let archive = folder.join(&name);
+            if taken.contains(&name) {
+                continue;
+            }
             if archive.symlink_metadata().is_ok() || sidecar_path(&archive).symlink_metadata().is_ok() {
                 continue;
             }

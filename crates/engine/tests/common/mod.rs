@@ -45,6 +45,7 @@ pub(crate) fn time() -> DateTime<FixedOffset> {
 
 pub(crate) fn plan(roots: &[&Path], folder: &Path, compression: Compression) -> BackupPlan {
     BackupPlan {
+        taken: Vec::new(),
         id: ArchiveId(uuid()),
         run: RunId(uuid()),
         schedule: Name::new("test").expect("a name"),

@@ -24,6 +24,8 @@ const TRIES: usize = 3;
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) folder: PathBuf,
+    /// Names that archives have which lie elsewhere only.
+    pub(super) taken: Vec<String>,
     pub(super) schedule: Schedule,
     /// The name that archives carry: that of the schedule, but for safety dumps.
     pub(super) name: Name,
@@ -123,6 +125,7 @@ pub(super) fn copy_one(
         let watch = Noting { live, inner: Hearing(Arc::clone(live)), notes: Mutex::default() };
         let plan = StreamPlan {
             folder: place.folder.clone(),
+            taken: place.taken.clone(),
             started: place.started,
             database: database.unwrap_or(ROLES).to_owned(),
             form,
@@ -180,6 +183,7 @@ impl App {
         let connection = Arc::new(self.connection(name.as_str()).await?);
         let place = Place {
             folder: home.backups().join(schedule.name.as_str()),
+            taken: last.iter().filter(|r| r.away).map(|r| r.manifest.archive.name.clone()).collect(),
             schedule: schedule.clone(),
             name: schedule.name.clone(),
             seal: self.seal_of(schedule).await?,

@@ -198,6 +198,7 @@ impl App {
         };
         schedule.limits.clear();
         Ok(Place {
+            taken: Vec::new(),
             folder: home.backups().join(name.as_str()),
             seal: self.seal_of(&schedule).await?,
             name,

@@ -297,7 +297,8 @@ impl App {
     }
 
     async fn check_archives(&self, found: &mut Found, home: &Home, deep: bool) -> Result<(), OperationError> {
-        let records = self.catalogue().archives(None, None, 0).await?;
+        let mut records = self.catalogue().archives(None, None, 0).await?;
+        records.retain(|r| !r.away);
         let mut known: BTreeMap<PathBuf, &ArchiveRecord> = BTreeMap::new();
         for record in &records {
             let path = PathBuf::from(&record.path);

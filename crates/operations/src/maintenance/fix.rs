@@ -45,7 +45,7 @@ impl App {
         let failed = |e: std::io::Error| OperationError::Failed(e.to_string());
         match fix {
             Fix::EndRun(id) => self.end_stuck(*id, "interrupted: nobody worked on it any more").await,
-            Fix::Forget(id) => Ok(self.catalogue().forget_archive(*id).await?),
+            Fix::Forget(id) => Ok(self.catalogue().files_gone(*id).await?),
             Fix::Tidy(name) => self.tidy_folder(name).await,
             Fix::Mode(path, mode) => std::fs::set_permissions(path, std::fs::Permissions::from_mode(*mode)).map_err(failed),
             Fix::Rotate(path) => {

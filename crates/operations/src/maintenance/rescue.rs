@@ -85,12 +85,12 @@ impl App {
             }
         }
         if wish.fix_missing {
-            for record in self.catalogue().archives(None, None, 0).await? {
+            for record in self.catalogue().archives(None, None, 0).await?.into_iter().filter(|r| !r.away) {
                 let path = Path::new(&record.path);
                 match std::fs::symlink_metadata(path) {
                     Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                         if !wish.dry_run {
-                            self.catalogue().forget_archive(record.manifest.id).await?;
+                            self.catalogue().files_gone(record.manifest.id).await?;
                         }
                         add("forgotten", path, format!("an archive of {} that is not there any more", record.manifest.schedule));
                     }

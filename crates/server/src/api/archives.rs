@@ -9,12 +9,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::{Extension, Json};
 use backup_model::Cause;
+use backup_operations::catalogue::{Copy, CopyState};
 use backup_operations::{App, Caller, Entry, Listed, OperationError, PrunePlan, RestoreWish};
 use backup_wire::{
-    ArchiveView, ChangeView, EntryView, Page, Problem, PruneRequest, PruneView, PrunedView, RestoreRequest, RunView,
+    ArchiveView, ChangeView, CopyView, EntryView, Page, Problem, PruneRequest, PruneView, PrunedView, RestoreRequest, RunView,
     VerifyRequest, bytes_of, text_and_b64,
 };
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Which archives.
@@ -27,6 +29,10 @@ pub(super) struct ListParams {
     offset: Option<u64>,
     /// Rows to answer; all by default.
     limit: Option<u64>,
+}
+
+fn copy_view(copy: Copy) -> CopyView {
+    CopyView { destination: copy.destination, state: copy.state.as_str().to_owned(), error: copy.error }
 }
 
 /// Archives, newest first.
@@ -46,13 +52,25 @@ pub(super) async fn list(State(app): State<App>, Params(params): Params<ListPara
         ))
         .into());
     }
-    Ok(Json(Page::new(records.iter().map(ArchiveView::from).collect(), total, offset)))
+    let mut views: Vec<ArchiveView> = records.iter().map(ArchiveView::from).collect();
+    let copies = app.catalogue().copies(name).await.map_err(OperationError::from)?;
+    let mut by_archive: HashMap<String, Vec<CopyView>> = HashMap::new();
+    for copy in copies.into_iter().filter(|c| c.state != CopyState::Gone) {
+        by_archive.entry(copy.archive.to_string()).or_default().push(copy_view(copy));
+    }
+    for view in &mut views {
+        view.copies = by_archive.remove(&view.id).unwrap_or_default();
+    }
+    Ok(Json(Page::new(views, total, offset)))
 }
 
 /// One archive.
 #[utoipa::path(get, path = "/api/v1/archives/{archive}", responses((status = 200, body = ArchiveView), (status = 404, body = Problem)))]
 pub(super) async fn show(State(app): State<App>, Path(word): Path<String>) -> ApiResult<Json<ArchiveView>> {
-    Ok(Json(ArchiveView::from(&app.archive_record(&word).await?)))
+    let record = app.archive_record(&word).await?;
+    let copies = app.catalogue().copies_of(record.manifest.id).await.map_err(OperationError::from)?;
+    let copies = copies.into_iter().filter(|c| c.state != CopyState::Gone).map(copy_view).collect();
+    Ok(Json(ArchiveView { copies, ..ArchiveView::from(&record) }))
 }
 
 /// Downloads an archive as it lies on the disk, whole or a range of it.
@@ -213,7 +231,7 @@ pub(super) async fn verify(
     Body(wish): Body<VerifyRequest>,
 ) -> ApiResult<(StatusCode, Json<Page<RunView>>)> {
     by_name(&caller, wish.archive.as_deref().unwrap_or_default())?;
-    let runs = app.request_verify(wish.archive.as_deref(), wish.all, wish.deep).await?;
+    let runs = app.request_verify(wish.archive.as_deref(), wish.all, wish.deep, wish.destination.as_deref()).await?;
     let items: Vec<RunView> = runs.iter().map(|r| RunView::new(r, &app.zone())).collect();
     let total = items.len() as u64;
     Ok((StatusCode::ACCEPTED, Json(Page::new(items, total, 0))))
@@ -250,6 +268,8 @@ pub(super) async fn restore(
         map_users: wish.map_users,
         map_groups: wish.map_groups,
         all_to: wish.all_to,
+        destination: wish.destination,
+        elsewhere: None,
     };
     let run = app.request_restore(&wish.archive, request).await?;
     Ok((StatusCode::ACCEPTED, Extension(note), Json(RunView::new(&run, &app.zone()))))

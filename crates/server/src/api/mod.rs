@@ -4,6 +4,7 @@ mod access;
 mod archives;
 mod checks;
 mod databases;
+mod destinations;
 mod docs;
 mod history;
 mod maintenance;
@@ -102,6 +103,10 @@ fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
         .rule(READ, routes!(setup::templates))
         .rule(ADMIN, routes!(setup::apply))
         .rule(ADMIN, routes!(setup::samples))
+        .rule(READ, routes!(destinations::list))
+        .rule(ADMIN, routes!(destinations::add))
+        .rule(ADMIN, routes!(destinations::delete))
+        .rule(OPERATE, routes!(destinations::test))
         .rule(READ, routes!(notifiers::list))
         .rule(ADMIN, routes!(notifiers::add))
         .rule(ADMIN, routes!(notifiers::delete))

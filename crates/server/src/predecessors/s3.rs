@@ -406,6 +406,8 @@ pub(super) async fn restore(State(app): State<App>, Body(fields): Body<Fields>) 
                 map_users: Vec::new(),
                 map_groups: Vec::new(),
                 all_to: None,
+                destination: None,
+                elsewhere: None,
             };
             app.request_restore(&archive, wish).await?
         }

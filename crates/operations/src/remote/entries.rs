@@ -1,0 +1,143 @@
+//! Destinations as entries of the file, and their tests.
+
+use super::away;
+use crate::secrets::GivenSecret;
+use crate::{App, OperationError};
+use backup_catalogue::DestinationCounts;
+use backup_config::Section;
+use backup_model::{DestinationSettings, Name, StoreUrl};
+
+/// A tar archive of nothing, packed by gzip: what tests of destinations write. Every store takes it, the receiver too.
+const NOTHING: &[u8] = &[
+    0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xed, 0xc1, 0x01, 0x0d, 0x00, 0x00, 0x00, 0xc2, 0xa0, 0xf7,
+    0x4f, 0x6d, 0x0e, 0x37, 0xa0, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x80, 0x37, 0x03, 0x9a, 0xde, 0x1d,
+    0x27, 0x00, 0x28, 0x00, 0x00,
+];
+
+/// A destination to add.
+pub struct NewDestination {
+    /// Its name.
+    pub name: String,
+    /// Where it lies.
+    pub url: String,
+    /// Secrets by the names of their keys: `access_key`, `secret_key`, `password`, `token`, `read_token`.
+    pub secrets: Vec<(&'static str, GivenSecret)>,
+    /// Files by the names of their keys: `identity`, `known_hosts`, `ca`.
+    pub files: Vec<(&'static str, String)>,
+    /// Bytes each second at most, as the file writes it.
+    pub limit: Option<String>,
+    /// S3: days for which nothing can be removed.
+    pub lock_days: Option<u32>,
+}
+
+/// How a destination stands.
+pub struct DestinationState {
+    /// Its settings.
+    pub settings: DestinationSettings,
+    /// What is there, and what waits.
+    pub counts: DestinationCounts,
+    /// The schedules that send to it.
+    pub schedules: Vec<String>,
+}
+
+fn secret_name(destination: &str, key: &str) -> String {
+    format!("destination-{destination}-{key}")
+}
+
+impl App {
+    /// All destinations, with what is there.
+    ///
+    /// # Errors
+    /// The catalogue cannot be used.
+    pub async fn destinations(&self) -> Result<Vec<DestinationState>, OperationError> {
+        let file = self.file();
+        let mut out = Vec::new();
+        for settings in &file.destinations {
+            let name = settings.name.as_str();
+            let counts = self.catalogue().destination_counts(name).await?;
+            let of = file.schedules.iter().filter(|s| away(s).any(|d| d == name));
+            out.push(DestinationState { settings: settings.clone(), counts, schedules: of.map(|s| s.name.to_string()).collect() });
+        }
+        Ok(out)
+    }
+
+    /// Adds a destination to the file.
+    ///
+    /// # Errors
+    /// The name is taken or wrong, or a value is wrong. The file is then unchanged.
+    pub fn add_destination(&self, new: NewDestination) -> Result<(), OperationError> {
+        let name = Name::new(&new.name).map_err(|e| OperationError::Invalid(e.to_string()))?;
+        if self.file().destination(name.as_str()).is_some() {
+            return Err(OperationError::Conflict(format!("there is already a destination {name}; delete it first")));
+        }
+        let _: StoreUrl = new.url.parse().map_err(|e: backup_model::StoreUrlError| OperationError::Invalid(e.to_string()))?;
+        let mut keys = vec![("url", new.url.into())];
+        let mut kept = Vec::new();
+        for (key, given) in new.secrets {
+            let secret = secret_name(name.as_str(), key);
+            keys.push((key, self.keep_secret(&secret, given)?));
+            kept.push(secret);
+        }
+        keys.extend(new.files.into_iter().map(|(key, path)| (key, path.into())));
+        if let Some(limit) = new.limit {
+            keys.push(("limit", limit.into()));
+        }
+        if let Some(days) = new.lock_days {
+            keys.push(("lock_days", i64::from(days).into()));
+        }
+        if let Err(e) = self.editor()?.add_entry(Section::Destinations, &name, keys) {
+            kept.iter().try_for_each(|secret| self.forget_secret(secret))?;
+            return Err(e.into());
+        }
+        self.edited(&format!("added the destination {name}"));
+        Ok(())
+    }
+
+    /// Removes a destination from the file, with the secrets that were kept here for it. What lies there stays.
+    ///
+    /// # Errors
+    /// There is none, or a schedule names it.
+    pub fn delete_destination(&self, name: &str) -> Result<(), OperationError> {
+        let file = self.valid_file()?;
+        if let Some(schedule) = file.schedules.iter().find(|s| away(s).any(|d| d == name)) {
+            return Err(OperationError::Conflict(format!("the schedule {} sends to {name}; change it first", schedule.name)));
+        }
+        self.editor()?.delete_entry(Section::Destinations, name)?;
+        for key in ["access_key", "secret_key", "password", "token", "read_token"] {
+            self.forget_secret(&secret_name(name, key))?;
+        }
+        self.edited(&format!("deleted the destination {name}"));
+        Ok(())
+    }
+
+    /// Writes, lists, reads and removes an object, step by step: name of the step, whether all is well, what was seen.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub async fn test_destination(&self, name: &str) -> Result<Vec<backup_stores::Step>, OperationError> {
+        let settings = self.need_destination(name)?;
+        let store = match self.open_store(&settings).await {
+            Ok(store) => store,
+            Err(e) => return Ok(vec![("settings".into(), false, e.to_string())]),
+        };
+        let mut steps: Vec<backup_stores::Step> = vec![("settings".into(), true, settings.place.to_string())];
+        let key = format!("destination-test/full_{}.tar.gz", self.now().format("%Y-%m-%d_%H-%M-%S"));
+        let scratch = self.need_home()?.state().join("uploads");
+        std::fs::create_dir_all(&scratch)
+            .map_err(|e| OperationError::Failed(format!("cannot make {}: {e}", scratch.display())))?;
+        steps.extend(backup_stores::test(&*store, &key, NOTHING, &scratch).await);
+        Ok(steps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn nothing_is_an_archive() {
+        use std::io::Write;
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(super::NOTHING).expect("written");
+        std::io::Seek::rewind(&mut file).expect("rewound");
+        backup_engine::recognise("x.tar.gz", file).expect("an archive");
+    }
+}

@@ -1,0 +1,84 @@
+//! Destinations: the file's entries, and their tests.
+
+use super::databases::{page_of_steps, secret_of};
+use crate::auth::AuditNote;
+use crate::extract::{Body, Paging, Params, Path};
+use crate::problem::{ApiError, ApiResult};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use backup_model::StoreUrl;
+use backup_operations::{App, DestinationState, GivenSecret, NewDestination};
+use backup_wire::{DestinationView, NewDestinationRequest, Page, Problem, TestStep};
+
+fn view(app: &App, state: &DestinationState) -> DestinationView {
+    DestinationView {
+        name: state.settings.name.to_string(),
+        kind: state.settings.place.kind().to_owned(),
+        url: state.settings.url.clone(),
+        schedules: state.schedules.clone(),
+        archives: state.counts.stored,
+        bytes: state.counts.bytes,
+        waiting: state.counts.waiting,
+        last: state.counts.last.map(|t| t.with_timezone(&app.zone()).fixed_offset()),
+        error: state.counts.error.clone(),
+    }
+}
+
+/// All destinations, with what is there and what waits.
+#[utoipa::path(get, path = "/api/v1/destinations", params(Paging), responses((status = 200, body = Page<DestinationView>)))]
+pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>) -> ApiResult<Json<Page<DestinationView>>> {
+    let states = app.destinations().await?;
+    Ok(Json(paging.page_of(states.iter().map(|s| view(&app, s)).collect())?))
+}
+
+/// Adds a destination to the file.
+#[utoipa::path(post, path = "/api/v1/destinations", request_body = NewDestinationRequest, responses((status = 201, body = DestinationView), (status = 409, body = Problem)))]
+pub(super) async fn add(
+    State(app): State<App>,
+    Body(new): Body<NewDestinationRequest>,
+) -> ApiResult<(StatusCode, Extension<AuditNote>, Json<DestinationView>)> {
+    let place: StoreUrl = new.url.parse().map_err(|e: backup_model::StoreUrlError| ApiError::invalid(e.to_string()))?;
+    let mut secrets = Vec::new();
+    if let Some(given) = secret_of("secret", new.secret, new.secret_file, new.secret_env)? {
+        let key = match &place {
+            StoreUrl::S3 { .. } => "secret_key",
+            StoreUrl::Webdav { user: Some(_), .. } => "password",
+            StoreUrl::Webdav { .. } | StoreUrl::Receiver { .. } => "token",
+            StoreUrl::Folder(_) | StoreUrl::Sftp { .. } => {
+                return Err(ApiError::invalid("a destination of this kind has no secret; SFTP takes a key: identity"));
+            }
+        };
+        secrets.push((key, given));
+    }
+    if let Some(id) = new.access_key {
+        secrets.push(("access_key", GivenSecret::Text(id)));
+    }
+    if let Some(given) = secret_of("read_token", new.read_token, new.read_token_file, None)? {
+        secrets.push(("read_token", given));
+    }
+    let files = [("identity", new.identity), ("known_hosts", new.known_hosts), ("ca", new.ca)];
+    let files = files.into_iter().filter_map(|(key, path)| Some((key, path?))).collect();
+    let name = new.name.clone();
+    let destination =
+        NewDestination { name: new.name, url: new.url, secrets, files, limit: new.limit, lock_days: new.lock_days };
+    app.add_destination(destination)?;
+    let states = app.destinations().await?;
+    let made = states.iter().find(|s| s.settings.name.as_str() == name);
+    let made = made.ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "conflict", "it was removed again meanwhile"))?;
+    Ok((StatusCode::CREATED, Extension(AuditNote(name)), Json(view(&app, made))))
+}
+
+/// Removes a destination from the file, with the secrets that were kept for it. What lies there stays there.
+#[utoipa::path(delete, path = "/api/v1/destinations/{name}", responses((status = 204), (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn delete(State(app): State<App>, Path(name): Path<String>) -> ApiResult<StatusCode> {
+    app.delete_destination(&name)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Writes, lists, reads and removes an object, and says each step.
+#[utoipa::path(post, path = "/api/v1/destinations/{name}/test", responses((status = 200, body = Page<TestStep>), (status = 404, body = Problem)))]
+pub(super) async fn test(State(app): State<App>, Path(name): Path<String>) -> ApiResult<Json<Page<TestStep>>> {
+    let steps = app.test_destination(&name).await?;
+    Ok(Json(page_of_steps(steps)))
+}
