@@ -9,10 +9,10 @@ RUN cargo build --locked --release -p backupd -p backupctl
 
 FROM debian:bookworm-slim AS plain
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends ca-certificates tzdata \
+    && apt-get install -y --no-install-recommends ca-certificates openssh-client tzdata \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --user-group --home-dir /app --shell /usr/sbin/nologin backup-daemon \
-    && mkdir -p /app/config /app/logs /app/backups /app/state /app/data \
+    && mkdir -p /app/config /app/logs /app/backups /app/state /app/data /app/remote_backups \
     && ln -s state/catalogue.db /app/catalogue.db \
     && ln -s state/secrets /app/secrets \
     && chown -Rh 1000:1000 /app
@@ -21,8 +21,8 @@ COPY packaging/entrypoint.sh /usr/local/bin/entrypoint.sh
 ENV BACKUP_HOME=/app
 WORKDIR /app
 USER 1000:1000
-EXPOSE 8620
-VOLUME ["/app/config", "/app/backups", "/app/logs", "/app/state"]
+EXPOSE 8620 5000
+VOLUME ["/app/config", "/app/backups", "/app/logs", "/app/state", "/app/remote_backups"]
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["backupctl", "status"]
 ENTRYPOINT ["entrypoint.sh"]
 

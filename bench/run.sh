@@ -1,20 +1,22 @@
 #!/usr/bin/env bash
-# Measures and prints ratios. Parts can be named: bench/run.sh peers increments databases memory rest history
+# Measures and prints ratios. Parts can be named: bench/run.sh peers increments databases memory rest history away
 #   peers    against tar, restic and borg, and against the codec's own speed (bench/peers.py says how)
 #   increments  with nothing and 1 % changed, a chain of 30, encryption (bench/increments.py says how)
 #   databases  dumps against pg_dump, mariadb-dump and their like (bench/databases.py says how)
 #   memory   peak memory with a million files and with one file of 10 GB
 #   rest     the daemon at rest with 1,000 schedules
 #   history  the history of a million runs
+#   away     the receiver under load, one file out of 1 GB on S3 (bench/away.py says how)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --locked --release --quiet --workspace
 bin=$PWD/target/release
-parts=" ${*:-peers increments databases memory rest history} "
+parts=" ${*:-peers increments databases memory rest history away} "
 part() { case $parts in *" $1 "*) ;; *) return 1 ;; esac; }
 
 if part peers; then bench/peers.py; fi
 if part increments; then bench/increments.py; fi
+if part away; then bench/away.py; fi
 if part databases; then bench/databases.py; fi
 if part memory; then bench/peers.py memory; fi
 

@@ -156,5 +156,4 @@ impl Catalogue {
             sqlx::query_as("SELECT id, path FROM archives WHERE deleting = 1").fetch_all(&self.pool).await?;
         rows.into_iter().map(|(id, path)| Ok((crate::rows::word(&id)?, path))).collect()
     }
-
 }

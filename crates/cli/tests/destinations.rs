@@ -1,7 +1,7 @@
 //! The same story on every kind of destination: backed up, listed, verified, restored whole and in part, cut off, away
 //! for a while, refused, full, pruned; then the home is lost and comes back from there alone.
 
-use backup_testkit::{DAV_USER, Dav, S3_KEY, Seaweed, Sshd, TestHome, describe};
+use backup_testkit::{DAV_USER, Dav, S3_KEY, Seaweed, Sshd, TestHome, describe, make_certificates};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -50,9 +50,15 @@ impl Vault {
     fn start() -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let home = TestHome::new(env!("CARGO_BIN_EXE_backupctl"));
+        make_certificates(home.path());
+        let file = |name: &str| home.path().join(name).display().to_string();
         home.write(
             "schedules.toml",
-            &format!("version = 1\n[daemon]\nlisten = \"\"\n[receiver]\nlisten = \"127.0.0.1:{port}\"\nkeep = {{ last = 2 }}\n"),
+            &format!(
+                "version = 1\n[daemon]\nlisten = \"\"\n[receiver]\nlisten = \"127.0.0.1:{port}\"\nkeep = {{ last = 2 }}\ntls = {{ cert = {:?}, key = {:?} }}\n",
+                file("cert.pem"),
+                file("key.pem")
+            ),
         );
         let mut vault = Self { home, port };
         vault.begin();
@@ -126,7 +132,16 @@ fn story(place: Place<'_>) {
         home.ok(&["destination", "delete", "wrong"]);
     }
     home.ok(&[
-        "create", "docs", "--source", "documents", "--manual", "--kind", "incremental", "--keep-last", "2", "--destination",
+        "create",
+        "docs",
+        "--source",
+        "documents",
+        "--manual",
+        "--kind",
+        "incremental",
+        "--keep-last",
+        "2",
+        "--destination",
         "local,there",
     ]);
     home.run(&["destination", "delete", "there"]).code(1).says("the schedule docs sends to there");
@@ -198,7 +213,17 @@ fn story(place: Place<'_>) {
     let saved = tempfile::tempdir().expect("a folder");
     same_copy(&root.join("documents"), &saved.path().join("documents"));
     let keep: Vec<String> = place.args.clone();
-    for name in ["backups", "state", "logs", "schedules.toml", "catalogue.db", "catalogue.db-wal", "catalogue.db-shm", "secrets", "documents"] {
+    for name in [
+        "backups",
+        "state",
+        "logs",
+        "schedules.toml",
+        "catalogue.db",
+        "catalogue.db-wal",
+        "catalogue.db-shm",
+        "secrets",
+        "documents",
+    ] {
         let path = root.join(name);
         let _ = fs::remove_dir_all(&path);
         let _ = fs::remove_file(&path);
@@ -216,6 +241,9 @@ fn story(place: Place<'_>) {
     assert!(back.iter().any(|a| a["pinned"] == true), "{back:?}");
     let backups = home.ok(&["backups"]);
     assert!(backups.contains("there"), "{backups}");
+    let listed = home.ok(&["browse", "docs", path.rsplit_once('/').expect("a folder").0]);
+    assert!(listed.contains("first"), "{listed}");
+    assert_eq!(home.ok(&["restore", "docs", "--stdout", &path]), "dear all");
     home.ok(&["restore", "docs", "--to", "again"]);
     let restored = root.join("again").join(root.join("documents").strip_prefix("/").expect("absolute"));
     same(&saved.path().join("documents"), &restored);
@@ -288,7 +316,7 @@ fn webdav() {
 #[test]
 fn the_receiver() {
     let mut vault = Vault::start();
-    let url = format!("receiver+http://127.0.0.1:{}", vault.port);
+    let url = format!("receiver+https://localhost:{}", vault.port);
     let secrets = tempfile::tempdir().expect("a folder");
     let token = |name: &str, args: &[&str]| {
         let text = vault.home.ok(&[&["token", "create"], args].concat());
@@ -298,7 +326,8 @@ fn the_receiver() {
     token("read", &["web1-back", "--scope", "read", "--machine", "web1"]);
     fs::write(secrets.path().join("wrong"), "bkp_a_b").expect("written");
     let path = |name: &str| secrets.path().join(name).display().to_string();
-    let args = words(&["--secret-file", &path("send"), "--read-token-file", &path("read")]);
-    let wrong = words(&["--secret-file", &path("wrong")]);
+    let ca = vault.home.path().join("ca.pem").display().to_string();
+    let args = words(&["--secret-file", &path("send"), "--read-token-file", &path("read"), "--ca", &ca]);
+    let wrong = words(&["--secret-file", &path("wrong"), "--ca", &ca]);
     story(Place { server: &mut vault, args, url, wrong: Some((wrong, "unknown")), prunes: false });
 }

@@ -1,7 +1,7 @@
 //! The suite that every store passes: a folder, S3 (SeaweedFS), SFTP (OpenSSH), WebDAV (nginx), the receiver.
 
 use backup_model::{DestinationSettings, Name};
-use backup_stores::{Meter, Secrets, Store, StoreError, Upload, open};
+use backup_operations::stores::{self, Meter, Secrets, Store, StoreError, Upload, open};
 use backup_testkit::{DAV_USER, Dav, S3_KEY, Seaweed, Sshd, TestHome};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -21,16 +21,20 @@ fn archives(folder: &Path) -> Vec<PathBuf> {
             })
             .collect()
     };
-    [("full_2026-11-20_09-00-00.tar.gz", 0), ("inc_2026-11-20_10-00-00.tar.gz", 300_000), ("full_2026-11-21_09-00-00.tar.gz", 40 << 20)]
-        .into_iter()
-        .map(|(name, length)| {
-            std::fs::write(folder.join("noise"), noise(length)).expect("a file");
-            let path = folder.join(name);
-            let done = Command::new("tar").arg("-czf").arg(&path).arg("-C").arg(folder).arg("noise").status();
-            assert!(done.expect("tar runs").success());
-            path
-        })
-        .collect()
+    [
+        ("full_2026-11-20_09-00-00.tar.gz", 0),
+        ("inc_2026-11-20_10-00-00.tar.gz", 300_000),
+        ("full_2026-11-21_09-00-00.tar.gz", 40 << 20),
+    ]
+    .into_iter()
+    .map(|(name, length)| {
+        std::fs::write(folder.join("noise"), noise(length)).expect("a file");
+        let path = folder.join(name);
+        let done = Command::new("tar").arg("-czf").arg(&path).arg("-C").arg(folder).arg("noise").status();
+        assert!(done.expect("tar runs").success());
+        path
+    })
+    .collect()
 }
 
 fn upload(file: &Path) -> Upload {
@@ -131,7 +135,7 @@ async fn suite(store: &dyn Store) {
         assert!(matches!(store.delete(cut).await, Err(StoreError::Refused(_))));
     }
     let name = "destination-test/full_2026-11-23_09-00-00.tar.gz";
-    let steps = backup_stores::test(store, name, &std::fs::read(&files[0]).expect("a file"), folder.path()).await;
+    let steps = stores::test(store, name, &std::fs::read(&files[0]).expect("a file"), folder.path()).await;
     assert!(steps.iter().all(|s| s.1) && steps.len() == 4, "{steps:?}");
 }
 

@@ -67,6 +67,21 @@ impl App {
             vec![],
             f64::from(u8::from(self.config_error().is_none())),
         );
+        for destination in self.destinations().await? {
+            let own = || vec![("destination", destination.settings.name.to_string())];
+            let c = &destination.counts;
+            m.add("backupd_destination_archives", "Archives that are there.", own(), c.stored as f64);
+            m.add("backupd_destination_bytes", "Bytes of the archives that are there.", own(), c.bytes as f64);
+            m.add("backupd_destination_waiting", "Archives that are still to be copied there.", own(), c.waiting as f64);
+            if let Some(last) = c.last {
+                m.add(
+                    "backupd_destination_last_copy_timestamp_seconds",
+                    "When the newest copy was stored, in seconds since 1970.",
+                    own(),
+                    last.timestamp() as f64,
+                );
+            }
+        }
         for schedule in &self.file().schedules {
             let name = schedule.name.to_string();
             let own = || vec![("schedule", name.clone())];

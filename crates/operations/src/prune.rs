@@ -1,9 +1,9 @@
 //! Retention: what stays, what goes, and the going.
 
+use crate::remote::{decide, stays_here};
 use crate::{App, OperationError};
 use backup_catalogue::Finish;
 use backup_engine::store;
-use crate::remote::{decide, stays_here};
 use backup_model::{ArchiveRecord, Cause, Decision, Keep, Operation, Reason, RunCounts, RunId, RunStatus};
 use std::path::Path;
 

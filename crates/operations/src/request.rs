@@ -250,12 +250,21 @@ impl App {
                 if of_schedule.is_empty() {
                     found.push(self.resolve(word).await?);
                 }
-                found
-                    .extend(of_schedule.into_iter().filter(|r| !r.away).map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
+                found.extend(
+                    of_schedule
+                        .into_iter()
+                        .filter(|r| !r.away)
+                        .map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }),
+                );
             }
             None if all => {
                 let records = self.catalogue().archives(None, None, 0).await?;
-                found.extend(records.into_iter().filter(|r| !r.away).map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }));
+                found.extend(
+                    records
+                        .into_iter()
+                        .filter(|r| !r.away)
+                        .map(|r| crate::Resolved { path: r.path.into(), manifest: Some(r.manifest) }),
+                );
             }
             None => return Err(OperationError::Invalid("say what to verify: an archive, a schedule's name, or --all".into())),
         }
@@ -263,7 +272,8 @@ impl App {
         for resolved in found {
             let name = resolved.manifest.as_ref().map_or_else(|| resolved.path.display().to_string(), |m| m.schedule.to_string());
             let mut new = self.new_run(Operation::Verify, Cause::Manual, &name);
-            new.request = serde_json::to_value(VerifyWish { archive: resolved.path.clone(), deep, elsewhere: elsewhere.clone() }).unwrap_or_default();
+            new.request = serde_json::to_value(VerifyWish { archive: resolved.path.clone(), deep, elsewhere: elsewhere.clone() })
+                .unwrap_or_default();
             new.archive = Some((resolved.manifest.map(|m| m.id), resolved.path.display().to_string()));
             runs.push(self.submit_new(new).await?);
         }

@@ -1,8 +1,9 @@
 //! Which archive is meant: a file, an id, a name with a version.
 
-use crate::{App, Elsewhere, OperationError};
+use crate::remote::Want;
+use crate::{App, Elsewhere, Fetched, OperationError};
 use backup_config::Home;
-use backup_engine::{Access, store};
+use backup_engine::{Access, Selection, store};
 use backup_model::{Compression, Manifest, Name, unique_prefix_ok};
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, Utc};
 use chrono_tz::Tz;
@@ -15,6 +16,16 @@ pub struct Resolved {
     pub path: PathBuf,
     /// Its sidecar, if it has one.
     pub manifest: Option<Manifest>,
+}
+
+/// An archive that can be read here, with what opens it. What was fetched of it goes with this.
+pub struct Opened {
+    /// The archive file.
+    pub path: PathBuf,
+    /// Keys and passphrases.
+    pub access: Access,
+    /// What was fetched.
+    pub fetched: Option<Fetched>,
 }
 
 /// Splits `NAME@VERSION`; without a version the latest is meant.
@@ -119,7 +130,9 @@ impl App {
                 Ok(found) if found.path.exists() || word.contains('/') => return Ok((found, None)),
                 // Known here, but its files have gone.
                 Ok(found) => id = found.manifest.map(|m| m.id.to_string()),
-                Err(e @ OperationError::NotFound(_)) if self.file().destinations.is_empty() || word.contains('/') => return Err(e),
+                Err(e @ OperationError::NotFound(_)) if self.file().destinations.is_empty() || word.contains('/') => {
+                    return Err(e);
+                }
                 Err(OperationError::NotFound(_)) => {}
                 Err(e) => return Err(e),
             }
@@ -133,14 +146,18 @@ impl App {
         Ok((Resolved { path, manifest: Some(manifest) }, Some(place)))
     }
 
-    /// The same, with what opens it here.
+    /// The same, with what opens it here. Of an archive that lies in a destination only, what `wanted` reads is fetched;
+    /// none fetches the index alone.
     ///
     /// # Errors
     /// As [`App::resolve`], or a key that was given cannot be read.
-    pub async fn resolve_open(&self, word: &str) -> Result<(PathBuf, Access), OperationError> {
-        let found = self.resolve(word).await?;
+    pub async fn resolve_open(&self, word: &str, wanted: Option<Selection>) -> Result<Opened, OperationError> {
+        let (found, elsewhere) = self.resolve_anywhere(word, None).await?;
         let access = self.access(found.manifest.as_ref().map(|m| m.schedule.as_str())).await?;
-        Ok((found.path, access))
+        let Some(place) = elsewhere else { return Ok(Opened { path: found.path, access, fetched: None }) };
+        let want = wanted.map_or(Want::Index, Want::Part);
+        let fetched = self.fetch(&place, want, &access, None).await?;
+        Ok(Opened { path: fetched.path.clone(), access, fetched: Some(fetched) })
     }
 
     fn resolve_file(&self, path: &Path) -> Result<Resolved, OperationError> {

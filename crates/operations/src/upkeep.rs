@@ -197,7 +197,8 @@ impl App {
         let needle = Arc::new(Needle::new(pattern, any_case)?);
         let mut by_schedule: std::collections::BTreeMap<String, Vec<ArchiveRecord>> = std::collections::BTreeMap::new();
         // Databases hold no files.
-        let records = self.catalogue().archives(schedule, None, 0).await?.into_iter().filter(|r| r.manifest.database.is_none() && !r.away);
+        let records =
+            self.catalogue().archives(schedule, None, 0).await?.into_iter().filter(|r| r.manifest.database.is_none() && !r.away);
         for record in records {
             by_schedule.entry(record.manifest.schedule.to_string()).or_default().push(record);
         }

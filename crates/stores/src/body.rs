@@ -70,13 +70,7 @@ pub(crate) async fn next(
 }
 
 /// The bytes from `start` to before `end` of a file as the body of a request.
-pub(crate) async fn section(
-    path: &Path,
-    start: u64,
-    end: u64,
-    pace: &Pace,
-    meter: &Meter,
-) -> Result<reqwest::Body, StoreError> {
+pub(crate) async fn section(path: &Path, start: u64, end: u64, pace: &Pace, meter: &Meter) -> Result<reqwest::Body, StoreError> {
     let mut file = open_at(path, start).await?;
     let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(2);
     let (path, pace, meter) = (path.to_owned(), pace.clone(), meter.clone());

@@ -23,10 +23,9 @@ impl Folder {
         match fs::metadata(&self.root).await {
             Ok(meta) if meta.is_dir() => Ok(()),
             Ok(_) => Err(StoreError::Invalid(format!("{} is no folder", self.root.display()))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Err(StoreError::Unreachable(format!(
-                "the folder {} is not there; mount it, or make it",
-                self.root.display()
-            ))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(StoreError::Unreachable(format!("the folder {} is not there; mount it, or make it", self.root.display())))
+            }
             Err(e) => Err(StoreError::local("look at", &self.root)(e)),
         }
     }
@@ -71,7 +70,8 @@ impl Store for Folder {
         let part = self.root.join(part_of(key));
         let failed = StoreError::local("write", &part);
         let mut unfinished = Unfinished(Some(part.clone()));
-        let mut file = fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o640).open(&part).await.map_err(&failed)?;
+        let mut file =
+            fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o640).open(&part).await.map_err(&failed)?;
         let mut source = open_at(&upload.file, 0).await?;
         let mut left = size;
         loop {

@@ -21,7 +21,8 @@ pub(crate) fn client(ca: Option<&Path>) -> Result<Client, StoreError> {
         Some(path) => {
             use rustls::pki_types::pem::PemObject;
             let read = rustls::pki_types::CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            let list = read.map_err(|e| StoreError::Invalid(format!("cannot read the authorities in {}: {e}", path.display())))?;
+            let list =
+                read.map_err(|e| StoreError::Invalid(format!("cannot read the authorities in {}: {e}", path.display())))?;
             if list.is_empty() {
                 return Err(StoreError::Invalid(format!("there is no certificate in {}", path.display())));
             }
@@ -81,9 +82,8 @@ async fn words(mut response: Response) -> String {
     };
     // S3 answers in XML, the receiver in JSON.
     let code = between("<Code>", "</Code>").map(|c| format!("{c}: ")).unwrap_or_default();
-    let said = between("<Message>", "</Message>").or_else(|| {
-        serde_json::from_str::<serde_json::Value>(&text).ok()?.get("message")?.as_str().map(str::to_owned)
-    });
+    let said = between("<Message>", "</Message>")
+        .or_else(|| serde_json::from_str::<serde_json::Value>(&text).ok()?.get("message")?.as_str().map(str::to_owned));
     let said = said.unwrap_or_else(|| text.to_string());
     format!("{code}{said}").chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }

@@ -166,6 +166,8 @@ pub(crate) fn already(key: &str, there: Option<u64>, size: u64) -> Result<bool, 
     match there {
         None => Ok(false),
         Some(found) if found == size => Ok(true),
-        Some(found) => Err(StoreError::Exists(format!("{key} is there with {found} bytes instead of {size}; nothing is overwritten"))),
+        Some(found) => {
+            Err(StoreError::Exists(format!("{key} is there with {found} bytes instead of {size}; nothing is overwritten")))
+        }
     }
 }

@@ -37,9 +37,7 @@ pub fn open(settings: &DestinationSettings, secrets: Secrets) -> Result<Box<dyn 
         StoreUrl::Folder(path) => Box::new(Retrying(Folder::new(path.clone(), pace))),
         StoreUrl::S3 { .. } => Box::new(Retrying(S3::new(settings, secrets, client(ca)?, pace)?)),
         StoreUrl::Sftp { .. } => Box::new(Retrying(Sftp::new(settings, pace)?)),
-        StoreUrl::Webdav { base, user } => {
-            Box::new(Retrying(Webdav::new(base, user.clone(), secrets, client(ca)?, pace)?))
-        }
+        StoreUrl::Webdav { base, user } => Box::new(Retrying(Webdav::new(base, user.clone(), secrets, client(ca)?, pace)?)),
         StoreUrl::Receiver { base } => Box::new(Retrying(Remote::new(base, secrets, client(ca)?, pace))),
     })
 }

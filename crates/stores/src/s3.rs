@@ -66,12 +66,7 @@ async fn content_md5(file: &Path, start: u64, end: u64) -> Result<String, StoreE
 }
 
 impl S3 {
-    pub(crate) fn new(
-        settings: &DestinationSettings,
-        secrets: Secrets,
-        client: Client,
-        pace: Pace,
-    ) -> Result<Self, StoreError> {
+    pub(crate) fn new(settings: &DestinationSettings, secrets: Secrets, client: Client, pace: Pace) -> Result<Self, StoreError> {
         let StoreUrl::S3 { bucket, prefix, endpoint, region, path_style } = &settings.place else {
             return Err(StoreError::Invalid("this is no URL of S3".into()));
         };
@@ -187,8 +182,7 @@ impl S3 {
         self.lock(&mut action);
         let response = success(&what, self.request(Method::POST, &mut action).send().await).await?;
         let text = Self::text(&what, response).await?;
-        let made =
-            CreateMultipartUpload::parse_response(&text).map_err(|e| StoreError::Unreachable(format!("{what}: {e}")))?;
+        let made = CreateMultipartUpload::parse_response(&text).map_err(|e| StoreError::Unreachable(format!("{what}: {e}")))?;
         let part = PART.max(size.div_ceil(MOST_PARTS).next_multiple_of(1 << 20));
         let note = Note { id: made.upload_id().to_owned(), part, size };
         let text = serde_json::to_vec(&note).map_err(|e| StoreError::Local(e.to_string()))?;

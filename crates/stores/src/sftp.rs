@@ -81,13 +81,7 @@ impl Sftp {
             argv.extend(["-l".into(), user.into()]);
         }
         argv.extend(["-s".into(), "--".into(), host.into(), "sftp".into()]);
-        Ok(Self {
-            argv,
-            shown: settings.place.to_string(),
-            folder: folder.clone(),
-            pace,
-            session: Mutex::default(),
-        })
+        Ok(Self { argv, shown: settings.place.to_string(), folder: folder.clone(), pace, session: Mutex::default() })
     }
 
     fn path(&self, key: &str) -> Result<String, StoreError> {

@@ -54,13 +54,11 @@ fn entries(text: &str) -> Result<Vec<Entry>, String> {
                 }
             }
             Event::Empty(tag) if dav && tag.local_name().as_ref() == "collection" => entry.folder = true,
-            Event::Text(words) => {
-                match field.as_str() {
-                    "href" => entry.path.push_str(words.as_ref()),
-                    "getcontentlength" => entry.size = words.as_ref().trim().parse().unwrap_or_default(),
-                    _ => {}
-                }
-            }
+            Event::Text(words) => match field.as_str() {
+                "href" => entry.path.push_str(words.as_ref()),
+                "getcontentlength" => entry.size = words.as_ref().trim().parse().unwrap_or_default(),
+                _ => {}
+            },
             Event::GeneralRef(name) if field == "href" => {
                 entry.path.push(match &*name {
                     "amp" => '&',
@@ -137,8 +135,7 @@ impl Webdav {
         let path = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let url = self.url(&path)?;
         let own = url.path().trim_end_matches('/').to_owned();
-        let request =
-            self.request("PROPFIND", url).header("depth", "1").header("content-type", "application/xml").body(QUESTION);
+        let request = self.request("PROPFIND", url).header("depth", "1").header("content-type", "application/xml").body(QUESTION);
         let response = match success(&what, request.send().await).await {
             Err(StoreError::NotFound(_)) if !folder.is_empty() => return Ok(Vec::new()),
             other => other?,

@@ -23,8 +23,8 @@ pub use archives::{ArchiveView, ChangeView, DatabaseFactsView, EntryView, Verifi
 pub use checks::{
     AlertView, DrillRequest, DrillView, FindView, FoundView, ProvenView, RebuildRequest, ScrubRequest, UnreadView, VersionView,
 };
-pub use destinations::{CopyView, DestinationView, NewDestinationRequest};
 pub use databases::{DatabaseRestoreRequest, DatabaseView, NewDatabase, TestStep};
+pub use destinations::{CopyView, DestinationView, NewDestinationRequest};
 pub use maintenance::{CheckView, CleanedView, CleanupRequest, FindingView, FixRequest, RescueRequest, RescuedView};
 pub use notifiers::{NewNotifierRequest, NotifierView};
 pub use problem::Problem;

@@ -3,11 +3,13 @@
 mod access;
 mod databases;
 mod destinations;
+mod keys;
 mod notifiers;
 
 pub(crate) use access::{AuditCommand, TokenCommand, UserCommand};
-pub(crate) use destinations::{DestinationCommand, PushArgs, RecoverArgs, SecretArgs, ServerArgs};
 pub(crate) use databases::{DatabaseCommand, IntoArgs, PlaceArgs};
+pub(crate) use destinations::{DestinationCommand, PushArgs, RecoverArgs, SecretArgs, ServerArgs};
+pub(crate) use keys::KeyArgs;
 pub(crate) use notifiers::NotifierCommand;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
@@ -667,26 +669,6 @@ pub(crate) enum Command {
     /// Take a report from standard input into the history
     #[command(name = "__report", hide = true)]
     Report,
-}
-
-/// What opens encrypted archives, beside what the schedule itself says.
-#[derive(ClapArgs, Default)]
-pub(crate) struct KeyArgs {
-    /// File with a private key that opens the archive (may be given several times)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key: Vec<PathBuf>,
-    /// File whose first line is the passphrase of that key
-    #[arg(long, value_name = "FILE")]
-    pub(crate) key_passphrase_file: Option<PathBuf>,
-    /// File whose first line is the passphrase of the archive (may be given several times)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) passphrase_file: Vec<PathBuf>,
-}
-
-impl KeyArgs {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.key.is_empty() && self.key_passphrase_file.is_none() && self.passphrase_file.is_empty()
-    }
 }
 
 #[derive(Subcommand)]

@@ -54,7 +54,9 @@ pub(super) async fn destination(c: &Context, command: DestinationCommand) -> Res
                 return Ok(0);
             }
             if page.items.is_empty() {
-                line("there are no destinations yet, all archives lie in the home; `backupctl destination add NAME --url URL` adds one")?;
+                line(
+                    "there are no destinations yet, all archives lie in the home; `backupctl destination add NAME --url URL` adds one",
+                )?;
                 return Ok(0);
             }
             let mut rows = table(&["NAME", "KIND", "URL", "SCHEDULES", "ARCHIVES", "SIZE", "WAITING", "LAST", "ERROR"]);
@@ -125,7 +127,10 @@ fn secrets_of(url: &str, s: &SecretArgs) -> Result<Secrets, Failure> {
             out.access_key = s.access_key.clone().or_else(|| variable("AWS_ACCESS_KEY_ID"));
             out.secret_key = given.or_else(|| variable("AWS_SECRET_ACCESS_KEY"));
             if out.access_key.is_some() != out.secret_key.is_some() {
-                return Err(Failure::new(2, "S3 wants --access-key and --secret-file (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"));
+                return Err(Failure::new(
+                    2,
+                    "S3 wants --access-key and --secret-file (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)",
+                ));
             }
         }
         StoreUrl::Webdav { user: Some(_), .. } => out.password = given,
@@ -165,7 +170,10 @@ pub(super) async fn recover(c: &Context, what: RecoverArgs) -> Result<u8, Failur
         return Ok(if done.notes.is_empty() { 0 } else { 3 });
     }
     line(format!("recovered {} as of {}, from the kit of {}", root.display(), exact(Some(made)), safe(&done.host)))?;
-    line(format!("  {} schedules, {} runs of the history, {} archives in {}", done.schedules, done.runs, done.archives, done.destination))?;
+    line(format!(
+        "  {} schedules, {} runs of the history, {} archives in {}",
+        done.schedules, done.runs, done.archives, done.destination
+    ))?;
     for note in &done.notes {
         line(format!("  note: {}", safe(note)))?;
     }

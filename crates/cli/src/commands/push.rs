@@ -28,7 +28,10 @@ fn client(server: &ServerArgs) -> Result<ReceiverClient, Failure> {
         None => std::env::var("BACKUP_TOKEN").ok().filter(|t| !t.is_empty()),
     };
     if !server.server.starts_with("http://") && !server.server.starts_with("https://") {
-        return Err(Failure::new(2, format!("{:?} is no address of a receiver; write for example https://vault.example.org:5000", server.server)));
+        return Err(Failure::new(
+            2,
+            format!("{:?} is no address of a receiver; write for example https://vault.example.org:5000", server.server),
+        ));
     }
     let place = format!("receiver+{}", server.server);
     let place: backup_model::StoreUrl = place.parse().map_err(|e: backup_model::StoreUrlError| Failure::new(2, e.to_string()))?;
@@ -51,7 +54,8 @@ fn folder(c: &Context, server: &ServerArgs) -> Result<PathBuf, Failure> {
         return Ok(here);
     }
     let home = c.find_home()?;
-    home.check().map_err(|_| Failure::new(2, "there is neither ./backup nor a home here; set BACKUP_DIR to where archives lie"))?;
+    home.check()
+        .map_err(|_| Failure::new(2, "there is neither ./backup nor a home here; set BACKUP_DIR to where archives lie"))?;
     Ok(home.backups())
 }
 
@@ -68,7 +72,13 @@ fn files(folder: &Path) -> Vec<(String, PathBuf, std::fs::Metadata)> {
 
 fn local(kind: ReceivedType, profile: &str, (name, path, meta): (String, PathBuf, std::fs::Metadata)) -> Option<Local> {
     let archive = meta.is_file() && !name.starts_with('.') && Compression::of_file_name(&name).is_some();
-    archive.then(|| Local { kind, profile: profile.to_owned(), name, path, modified: meta.modified().unwrap_or(std::time::UNIX_EPOCH) })
+    archive.then(|| Local {
+        kind,
+        profile: profile.to_owned(),
+        name,
+        path,
+        modified: meta.modified().unwrap_or(std::time::UNIX_EPOCH),
+    })
 }
 
 /// All archives of a folder, in either layout.

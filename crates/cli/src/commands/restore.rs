@@ -58,7 +58,6 @@ async fn stream(c: &Context, what: &RestoreArgs) -> Result<u8, Failure> {
     let connection = connect::detached(home.check().is_ok().then_some(home)).await?;
     let Some(app) = connection.app.clone() else { return Err(Failure::new(1, "there is nothing to read archives with")) };
     app.give_keys(given(&what.keys)?);
-    let (archive, access) = app.resolve_open(&super::absolute_word(&what.archive)?).await?;
     let bytes = |path: &Path| {
         let bytes = path.as_os_str().as_bytes();
         let start = bytes.iter().position(|b| *b != b'/').unwrap_or(bytes.len());
@@ -67,6 +66,10 @@ async fn stream(c: &Context, what: &RestoreArgs) -> Result<u8, Failure> {
     };
     let paths: Vec<Vec<u8>> = what.path.iter().map(|p| bytes(p)).collect();
     let one = what.stdout.as_deref().map(bytes);
+    let wanted: Vec<Vec<u8>> = one.iter().chain(&paths).cloned().collect();
+    let selection = backup_operations::Selection::new(&wanted, &what.pattern).map_err(backup_operations::OperationError::from)?;
+    let opened = app.resolve_open(&super::absolute_word(&what.archive)?, Some(selection)).await?;
+    let (archive, access) = (opened.path.clone(), opened.access.clone());
     let (patterns, strip) = (what.pattern.clone(), what.strip);
     let done = tokio::task::spawn_blocking(move || {
         let mut out = std::io::BufWriter::with_capacity(1 << 18, std::io::stdout().lock());

@@ -470,6 +470,19 @@ impl App {
                 None,
             );
         }
+        for destination in self.destinations().await? {
+            if let Some(error) = destination.counts.error {
+                let name = destination.settings.name;
+                found.add(
+                    "destination",
+                    &name,
+                    Level::Warning,
+                    format!("{} archives wait to be copied there: {error}", destination.counts.waiting),
+                    format!("backupctl destination test {name}"),
+                    None,
+                );
+            }
+        }
         for notifier in self.notifiers().await? {
             if let Some(error) = notifier.outbox.error {
                 let name = notifier.settings.name;

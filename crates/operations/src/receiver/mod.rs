@@ -407,7 +407,8 @@ impl Receiver {
                 let resumable =
                     name.split_once('.').is_some_and(|(id, _)| files.iter().any(|(n, _)| *n == resume::note_name(id)));
                 let old = meta.modified().is_ok_and(|m| m.elapsed().is_ok_and(|age| age > resume::LASTS));
-                if if resumable { old } else { first || old } {
+                let left = first && meta.modified().is_ok_and(|m| DateTime::<Utc>::from(m) < self.app.started());
+                if if resumable { old } else { left || old } {
                     let path = folder.join(name);
                     match fs::remove_file(&path) {
                         Ok(()) => tracing::info!("removed {}, which never came to its end", path.display()),

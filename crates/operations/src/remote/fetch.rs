@@ -29,6 +29,8 @@ pub struct Elsewhere {
 pub(crate) enum Want {
     /// All of it, and of what it builds on.
     Whole,
+    /// Only what says what is in it.
+    Index,
     /// What a restore of this part reads.
     Part(Selection),
 }
@@ -98,11 +100,7 @@ pub(super) fn complete(objects: &[Object], schedule: &str) -> Vec<String> {
 }
 
 /// The same, where archives of one second are told apart by their ids, which grow with time.
-pub(super) async fn newest_first(
-    store: &dyn Store,
-    objects: &[Object],
-    schedule: &str,
-) -> Result<Vec<String>, OperationError> {
+pub(super) async fn newest_first(store: &dyn Store, objects: &[Object], schedule: &str) -> Result<Vec<String>, OperationError> {
     let mut names = complete(objects, schedule);
     let mut at = 0;
     while at < names.len() {
@@ -364,7 +362,9 @@ impl App {
             }
             beside(name).await?;
         }
+        let nothing = |names: &mut dyn Iterator<Item = &String>| names.map(|n| (n.clone(), Some(Vec::new()))).collect();
         let wanted: Vec<Needed> = match want {
+            Want::Index => nothing(&mut std::iter::once(&place.name).chain(&beneath)),
             Want::Whole => std::iter::once(&place.name).chain(&beneath).map(|n| (n.clone(), None)).collect(),
             Want::Part(selection) => {
                 let with = access.clone();
@@ -402,9 +402,8 @@ impl App {
         let access = self.access(Some(manifest.schedule.as_str())).await?;
         let fetched = self.fetch(&place, Want::Whole, &access, None).await?;
         let staged = fetched.folder.clone().unwrap_or_default();
-        let failed = |what: &str, path: &Path, e: std::io::Error| {
-            OperationError::Failed(format!("cannot {what} {}: {e}", path.display()))
-        };
+        let failed =
+            |what: &str, path: &Path, e: std::io::Error| OperationError::Failed(format!("cannot {what} {}: {e}", path.display()));
         std::fs::create_dir_all(folder).map_err(|e| failed("make", folder, e))?;
         let entries = std::fs::read_dir(&staged).map_err(|e| failed("read", &staged, e))?;
         let mut names: Vec<_> = entries.flatten().map(|e| e.file_name()).collect();

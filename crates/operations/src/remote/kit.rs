@@ -157,7 +157,8 @@ impl App {
             None => None,
         };
         let folder = self.kit_folder()?.join(destination);
-        let last = store::archives_in(&folder)?.into_iter().filter_map(|(path, m)| Some((path, m.ok()?))).max_by_key(|(_, m)| m.started);
+        let last =
+            store::archives_in(&folder)?.into_iter().filter_map(|(path, m)| Some((path, m.ok()?))).max_by_key(|(_, m)| m.started);
         let since_full = there.iter().take_while(|n| Kind::of_file_name(n) != Some(Kind::Full)).count();
         // Only what the destination really has can be built on.
         let base = last.filter(|(_, m)| there.first() == Some(&m.archive.name) && since_full < FULL_EVERY);

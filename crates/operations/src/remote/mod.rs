@@ -11,10 +11,10 @@ mod recover;
 mod ship;
 
 pub use entries::{DestinationState, NewDestination};
-pub use fetch::{Elsewhere, Fetched};
 pub(crate) use fetch::Want;
-pub use recover::{GivenStore, Recovered, recover};
+pub use fetch::{Elsewhere, Fetched};
 pub(crate) use keep::decide;
+pub use recover::{GivenStore, Recovered, recover};
 pub(crate) use ship::Shipping;
 
 use crate::{App, OperationError};

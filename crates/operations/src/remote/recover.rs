@@ -79,7 +79,9 @@ impl GivenStore {
         let invalid = |e: &dyn std::fmt::Display| OperationError::Invalid(e.to_string());
         let place: StoreUrl = self.url.parse().map_err(|e| invalid(&e))?;
         if place.in_clear() {
-            return Err(OperationError::Invalid("secrets and archives do not travel in clear to another machine: use https".into()));
+            return Err(OperationError::Invalid(
+                "secrets and archives do not travel in clear to another machine: use https".into(),
+            ));
         }
         let name = Name::new(name).map_err(|e| invalid(&e))?;
         Ok(DestinationSettings {

@@ -164,12 +164,13 @@ pub(super) async fn entries(
     Params(params): Params<EntryParams>,
 ) -> ApiResult<Json<Page<EntryView>>> {
     by_name(&caller, &params.archive)?;
-    let (archive, access) = app.resolve_open(&params.archive).await?;
+    let opened = app.resolve_open(&params.archive, None).await?;
     let path = entry_path(&params.path, params.path_b64.as_deref())?;
     let paging = Paging { offset: params.offset, limit: params.limit };
     let (offset, limit) = (paging.offset()?, paging.limit(1000, 100_000)?);
     let (list, total) =
-        blocking(move || backup_operations::list_folder(&archive, &path, offset as usize, limit as usize, &access)).await?;
+        blocking(move || backup_operations::list_folder(&opened.path, &path, offset as usize, limit as usize, &opened.access))
+            .await?;
     Ok(Json(Page::new(list.iter().map(entry_view).collect(), total as u64, offset)))
 }
 
@@ -196,13 +197,13 @@ pub(super) async fn compare(
 ) -> ApiResult<Json<Page<ChangeView>>> {
     by_name(&caller, &params.a)?;
     by_name(&caller, &params.b)?;
-    let ((a, access), (b, _)) = (app.resolve_open(&params.a).await?, app.resolve_open(&params.b).await?);
+    let (a, b) = (app.resolve_open(&params.a, None).await?, app.resolve_open(&params.b, None).await?);
     let paging = Paging { offset: params.offset, limit: params.limit };
     let (offset, limit) = (paging.offset()?, paging.limit(10_000, 1_000_000)?);
     let (items, total) = blocking(move || {
         let mut items = Vec::new();
         let mut total = 0u64;
-        backup_operations::diff(&a, &b, &access, &mut |change| {
+        backup_operations::diff(&a.path, &b.path, &a.access, &mut |change| {
             if total >= offset && (items.len() as u64) < limit {
                 let (path, path_b64) = text_and_b64(&change.entry.path);
                 let removed = change.kind.as_str() == "removed";

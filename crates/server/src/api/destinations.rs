@@ -60,8 +60,7 @@ pub(super) async fn add(
     let files = [("identity", new.identity), ("known_hosts", new.known_hosts), ("ca", new.ca)];
     let files = files.into_iter().filter_map(|(key, path)| Some((key, path?))).collect();
     let name = new.name.clone();
-    let destination =
-        NewDestination { name: new.name, url: new.url, secrets, files, limit: new.limit, lock_days: new.lock_days };
+    let destination = NewDestination { name: new.name, url: new.url, secrets, files, limit: new.limit, lock_days: new.lock_days };
     app.add_destination(destination)?;
     let states = app.destinations().await?;
     let made = states.iter().find(|s| s.settings.name.as_str() == name);
