@@ -19,8 +19,9 @@ const DIRECTIONS: &[(&str, &[&str])] = &[
     ("backup-config", &["backup-model"]),
     ("backup-engine", &["backup-model"]),
     ("backup-databases", &["backup-model"]),
-    ("backup-notify", &["backup-model"]),
-    ("backup-stores", &["backup-model"]),
+    ("backup-tls", &[]),
+    ("backup-notify", &["backup-model", "backup-tls"]),
+    ("backup-stores", &["backup-model", "backup-tls"]),
     ("backup-catalogue", &["backup-model"]),
     (
         "backup-operations",

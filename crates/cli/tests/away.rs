@@ -91,6 +91,12 @@ fn without_local_the_home_keeps_only_what_the_next_increment_needs() {
         let file = home.path().join(to).join(home.path().strip_prefix("/").expect("absolute")).join("documents/letter");
         assert_eq!(fs::read_to_string(file).expect("a file"), format!("letter {n}"));
     }
+    home.ok(&["fetch", "docs", "--destination", "a", "--to", "fetched"]);
+    let names = home.names("fetched");
+    assert!(names.iter().all(|n| !n.starts_with('.')) && names.len().is_multiple_of(3), "{names:?}");
+    let file = names.iter().find(|n| n.ends_with(".tar.gz")).expect("an archive");
+    home.ok(&["verify", &format!("fetched/{file}"), "--deep"]);
+    home.run(&["fetch", "docs", "--to", "fetched"]).code(1).says("is there already");
     // Retention there is its own.
     let text = home.read("schedules.toml").replace("[destinations.a]", "[destinations.a]\nkeep = { last = 1 }");
     home.write("schedules.toml", &text);
@@ -214,6 +220,26 @@ fn an_encrypted_home_comes_back_with_its_passphrase_only() {
     fs::create_dir(home.path().join("empty")).expect("a folder");
     let empty = home.path().join("empty").display().to_string();
     home.run(&["--home", "newer", "recover", &empty]).code(5).says("there is no recovery kit");
+}
+
+#[test]
+fn a_lost_database_comes_back_from_a_destination() {
+    let home = home();
+    let sql = |file: &str, text: &str| {
+        let done = Command::new("sqlite3").arg(home.path().join(file)).arg(text).output().expect("sqlite3 runs");
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8_lossy(&done.stdout).trim().to_owned()
+    };
+    sql("app.db", "CREATE TABLE letters (text); INSERT INTO letters VALUES ('dear'), ('all');");
+    let url = disk(&home, "a");
+    home.ok(&["database", "add", "app", "--url", &format!("sqlite://{}/app.db", home.path().display())]);
+    home.ok(&["create", "app", "--database", "app", "--manual", "--destination", "local,a"]);
+    home.ok(&["run", "app"]);
+    home.ok(&["--home", "new", "recover", &url]);
+    let fetched = home.ok(&["--home", "new", "fetch", "app", "--to", "fetched"]);
+    let file = fetched.lines().next().and_then(|l| l.split(' ').nth(1)).expect("a path").to_owned();
+    home.ok(&["--home", "new", "restore", &file, "--into", &format!("sqlite://{}/back.db", home.path().display())]);
+    assert_eq!(sql("back.db", "SELECT COUNT(*) FROM letters"), "2");
 }
 
 #[test]

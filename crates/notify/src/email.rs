@@ -1,7 +1,7 @@
 //! Mail over SMTP (RFC 5321), with STARTTLS (RFC 3207) or TLS from the first byte (RFC 8314).
 
 use crate::address::resolve;
-use crate::{LIMIT, Message, NotifyError, Step, authorities};
+use crate::{LIMIT, Message, NotifyError, Step};
 use backup_model::{EmailSettings, SmtpTls};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -57,7 +57,7 @@ impl Mail {
         let parameters = || -> Result<TlsParameters, NotifyError> {
             let mut builder = TlsParameters::builder(server.host.clone());
             if let Some(ca) = &self.settings.ca {
-                for authority in authorities(ca)? {
+                for authority in backup_tls::authorities(ca).map_err(NotifyError::Settings)? {
                     let certificate = Certificate::from_der(authority.to_vec())
                         .map_err(|e| NotifyError::Settings(format!("cannot use {}: {e}", ca.display())))?;
                     builder = builder.add_root_certificate(certificate);

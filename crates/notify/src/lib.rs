@@ -18,13 +18,3 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// A step of a test: what was tried, whether it went well, what was seen or what to do.
 pub type Step = (String, bool, String);
-
-/// Certificates of authorities from a PEM file.
-fn authorities(path: &std::path::Path) -> Result<Vec<rustls::pki_types::CertificateDer<'static>>, NotifyError> {
-    use rustls::pki_types::pem::PemObject;
-    let failed =
-        |e: &dyn std::fmt::Display| NotifyError::Settings(format!("cannot read the authorities in {}: {e}", path.display()));
-    let list = rustls::pki_types::CertificateDer::pem_file_iter(path).map_err(|e| failed(&e))?;
-    let list = list.collect::<Result<Vec<_>, _>>().map_err(|e| failed(&e))?;
-    if list.is_empty() { Err(failed(&"there is no certificate in it")) } else { Ok(list) }
-}

@@ -1,12 +1,11 @@
 //! Webhooks: one POST, in the shape that its receiver reads.
 
 use crate::address::{is_private, resolve};
-use crate::{LIMIT, Message, NotifyError, Step, authorities};
+use crate::{LIMIT, Message, NotifyError, Step};
 use backup_model::{Alert, WebhookForm};
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Discord takes 2000 characters, the others more.
 const MOST_TEXT: usize = 1900;
@@ -126,20 +125,7 @@ impl Hook {
     }
 
     fn client(&self, host: &str, addresses: &[std::net::SocketAddr]) -> Result<Client, NotifyError> {
-        let set_up = |e: &dyn std::fmt::Display| NotifyError::Settings(format!("TLS cannot be set up: {e}"));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let extra = match &self.ca {
-            Some(path) => authorities(path)?,
-            None => Vec::new(),
-        };
-        let verifier =
-            rustls_platform_verifier::Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(|e| set_up(&e))?;
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| set_up(&e))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let tls = backup_tls::client(self.ca.as_deref()).map_err(NotifyError::Settings)?;
         Client::builder()
             .tls_backend_preconfigured(tls)
             .no_proxy()
@@ -149,7 +135,7 @@ impl Hook {
             .connect_timeout(LIMIT)
             .user_agent("backupd")
             .build()
-            .map_err(|e| set_up(&e))
+            .map_err(|e| NotifyError::Settings(format!("TLS cannot be set up: {e}")))
     }
 
     async fn addresses(&self, url: &Url, host: &str) -> Result<Vec<std::net::SocketAddr>, NotifyError> {

@@ -3,7 +3,6 @@
 use crate::{Meter, Sink, StoreError};
 use reqwest::{Client, Response, StatusCode};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// A connection that takes longer has failed.
@@ -15,29 +14,7 @@ const MOST_ANSWER: usize = 4000;
 
 /// A client, which trusts the machine's authorities or those in a file.
 pub(crate) fn client(ca: Option<&Path>) -> Result<Client, StoreError> {
-    let wrong = |e: &dyn std::fmt::Display| StoreError::Invalid(format!("TLS cannot be set up: {e}"));
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let extra = match ca {
-        Some(path) => {
-            use rustls::pki_types::pem::PemObject;
-            let read = rustls::pki_types::CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-            let list =
-                read.map_err(|e| StoreError::Invalid(format!("cannot read the authorities in {}: {e}", path.display())))?;
-            if list.is_empty() {
-                return Err(StoreError::Invalid(format!("there is no certificate in {}", path.display())));
-            }
-            list
-        }
-        None => Vec::new(),
-    };
-    let verifier =
-        rustls_platform_verifier::Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).map_err(|e| wrong(&e))?;
-    let tls = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| wrong(&e))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
+    let tls = backup_tls::client(ca).map_err(StoreError::Invalid)?;
     Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
@@ -46,7 +23,7 @@ pub(crate) fn client(ca: Option<&Path>) -> Result<Client, StoreError> {
         .read_timeout(SILENCE)
         .user_agent("backupd")
         .build()
-        .map_err(|e| wrong(&e))
+        .map_err(|e| StoreError::Invalid(format!("TLS cannot be set up: {e}")))
 }
 
 /// An error of the way there. Addresses may hold signatures, so they are not shown.

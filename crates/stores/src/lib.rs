@@ -1,7 +1,7 @@
 //! Where archives lie beside the home: a folder, S3, SFTP, WebDAV, another machine's receiver. Knows no archives: objects
 //! have keys such as `docs/full_2026-11-21_09-00-00.tar.gz`, are written once and never changed.
 //!
-//! All stores pass one suite, `tests/conformance.rs`.
+//! All stores pass one suite, `crates/cli/tests/stores.rs`, where the receiver can be started too.
 
 mod body;
 mod error;

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
 
 /// Bytes that are gathered before they are written.
-const STEP: usize = 256 << 10;
+const STEP: usize = 128 << 10;
 /// Such portions that wait to be written: with many uploads at a time this bounds their memory.
 const WAITING: usize = 2;
 

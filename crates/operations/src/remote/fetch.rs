@@ -3,7 +3,7 @@
 use super::{away, key_of};
 use crate::live::LiveRun;
 use crate::{App, OperationError};
-use backup_engine::store::{INDEX_SUFFIX, SIDECAR_SUFFIX, index_path, sidecar_path};
+use backup_engine::store::{INDEX_SUFFIX, SIDECAR_SUFFIX};
 use backup_engine::{Access, Observer, Selection};
 use backup_model::{Compression, Manifest, Name, Note, NoteLevel, format_size, unique_prefix_ok};
 use backup_stores::{Meter, Object, Store, StoreError};
@@ -393,38 +393,51 @@ impl App {
         Ok(())
     }
 
-    /// Fetches an archive, with what it builds on, into a folder where it stays.
+    /// The archives that one run has made of databases: a copy of a server is several.
+    async fn with_its_run(&self, place: Elsewhere, manifest: &Manifest) -> Result<Vec<Elsewhere>, OperationError> {
+        let mut out = vec![place.clone()];
+        if manifest.database.is_some() {
+            let store = self.open_store(&self.need_destination(&place.destination)?).await?;
+            let names = complete(&store.list(&place.schedule).await?, &place.schedule);
+            for name in names.into_iter().filter(|n| *n != place.name && time_of(n) == time_of(&place.name)) {
+                if sidecar(&*store, &place.schedule, &name).await?.run == manifest.run {
+                    out.push(Elsewhere { name, ..place.clone() });
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    /// Fetches an archive, with what it builds on and what its run made beside it, into a folder where it stays.
     ///
     /// # Errors
     /// No destination has it, or the folder has one of these files already.
     pub async fn fetch_to(&self, word: &str, destination: Option<&str>, folder: &Path) -> Result<Fetched, OperationError> {
         let (place, manifest) = self.find_elsewhere(word, destination).await?;
         let access = self.access(Some(manifest.schedule.as_str())).await?;
-        let fetched = self.fetch(&place, Want::Whole, &access, None).await?;
-        let staged = fetched.folder.clone().unwrap_or_default();
         let failed =
             |what: &str, path: &Path, e: std::io::Error| OperationError::Failed(format!("cannot {what} {}: {e}", path.display()));
         std::fs::create_dir_all(folder).map_err(|e| failed("make", folder, e))?;
-        let entries = std::fs::read_dir(&staged).map_err(|e| failed("read", &staged, e))?;
+        // Beside where they shall be, and with their names only when they are whole.
+        let coming = folder.join(format!(".fetching-{}", uuid::Uuid::now_v7()));
+        std::fs::DirBuilder::new().mode(0o700).create(&coming).map_err(|e| failed("make", &coming, e))?;
+        let mut fetched = Fetched { path: folder.join(&place.name), bytes: 0, folder: Some(coming.clone()) };
+        for place in self.with_its_run(place, &manifest).await? {
+            fetched.bytes += self.fetch_into(&place, Want::Whole, &access, &coming, None).await?;
+        }
+        let entries = std::fs::read_dir(&coming).map_err(|e| failed("read", &coming, e))?;
         let mut names: Vec<_> = entries.flatten().map(|e| e.file_name()).collect();
         names.sort();
         for name in &names {
             let to = folder.join(name);
-            if to.symlink_metadata().is_ok() {
-                return Err(OperationError::Conflict(format!("{} is there already; choose an empty folder", to.display())));
+            match backup_engine::store::rename_new(&coming.join(name), &to) {
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                    return Err(OperationError::Conflict(format!("{} is there already; choose an empty folder", to.display())));
+                }
+                done => done.map_err(|e| failed("name", &to, e))?,
             }
         }
-        for name in &names {
-            let (from, to) = (staged.join(name), folder.join(name));
-            if std::fs::rename(&from, &to).is_err() {
-                std::fs::copy(&from, &to).map_err(|e| failed("write", &to, e))?;
-            }
-        }
-        let path = folder.join(&place.name);
-        if !sidecar_path(&path).exists() && !index_path(&path).exists() {
-            tracing::warn!("{} came without sidecar and index", path.display());
-        }
-        Ok(Fetched { path, bytes: fetched.bytes, folder: None })
+        Ok(fetched)
     }
 }
 
