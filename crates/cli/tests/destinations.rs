@@ -86,6 +86,8 @@ struct Place<'a> {
     wrong: Option<(Vec<String>, &'static str)>,
     /// Whether retention works there from here.
     prunes: bool,
+    /// What must be seen nowhere.
+    secret: Option<String>,
 }
 
 fn words(list: &[&str]) -> Vec<String> {
@@ -209,6 +211,19 @@ fn story(place: Place<'_>) {
     let before_history = home.ok(&["history", "docs"]);
     let before_list: Value = serde_json::from_str(&home.ok(&["--json", "list"])).expect("JSON");
 
+    if let Some(secret) = &place.secret {
+        let logs = home.names("logs").into_iter().map(|n| home.read(&format!("logs/{n}")));
+        let said = [
+            &["export"][..],
+            &["--json", "destination", "list"],
+            &["--json", "history"],
+            &["--json", "list"],
+            &["show", "docs"],
+        ];
+        let seen: Vec<String> = said.iter().map(|args| home.ok(args)).chain(logs).chain([home.read("schedules.toml")]).collect();
+        assert!(seen.iter().all(|text| !text.contains(secret.as_str())), "a secret is to be seen");
+    }
+
     // The home is lost.
     let saved = tempfile::tempdir().expect("a folder");
     same_copy(&root.join("documents"), &saved.path().join("documents"));
@@ -264,7 +279,7 @@ fn a_folder() {
     let [here, _] = disk.paths();
     fs::create_dir(&here).expect("a folder");
     let url = here.display().to_string();
-    story(Place { server: &mut disk, args: Vec::new(), url, wrong: None, prunes: true });
+    story(Place { server: &mut disk, args: Vec::new(), url, wrong: None, prunes: true, secret: None });
 }
 
 #[test]
@@ -285,6 +300,7 @@ fn s3() {
         url,
         wrong: Some((with(file("wrong", "another")), "SignatureDoesNotMatch")),
         prunes: true,
+        secret: Some(S3_KEY[1].to_owned()),
     });
 }
 
@@ -296,7 +312,7 @@ fn sftp() {
     let path = |name: &str| server.path(name).display().to_string();
     let with = |key: &str| words(&["--identity", &path(key), "--known-hosts", &path("known")]);
     let (args, wrong) = (with("key"), with("other"));
-    story(Place { server: &mut server, args, url, wrong: Some((wrong, "Permission denied")), prunes: true });
+    story(Place { server: &mut server, args, url, wrong: Some((wrong, "Permission denied")), prunes: true, secret: None });
 }
 
 #[test]
@@ -310,7 +326,14 @@ fn webdav() {
     }
     let with = |name: &str| words(&["--secret-file", &secrets.path().join(name).display().to_string()]);
     let (args, wrong) = (with("right"), with("wrong"));
-    story(Place { server: &mut server, args, url, wrong: Some((wrong, "401")), prunes: true });
+    story(Place {
+        server: &mut server,
+        args,
+        url,
+        wrong: Some((wrong, "401")),
+        prunes: true,
+        secret: Some(DAV_USER[1].to_owned()),
+    });
 }
 
 #[test]
@@ -325,9 +348,10 @@ fn the_receiver() {
     token("send", &["web1", "--scope", "upload"]);
     token("read", &["web1-back", "--scope", "read", "--machine", "web1"]);
     fs::write(secrets.path().join("wrong"), "bkp_a_b").expect("written");
+    let secret = Some(fs::read_to_string(secrets.path().join("send")).expect("a token").trim().to_owned());
     let path = |name: &str| secrets.path().join(name).display().to_string();
     let ca = vault.home.path().join("ca.pem").display().to_string();
     let args = words(&["--secret-file", &path("send"), "--read-token-file", &path("read"), "--ca", &ca]);
     let wrong = words(&["--secret-file", &path("wrong"), "--ca", &ca]);
-    story(Place { server: &mut vault, args, url, wrong: Some((wrong, "unknown")), prunes: false });
+    story(Place { server: &mut vault, args, url, wrong: Some((wrong, "unknown")), prunes: false, secret });
 }

@@ -144,6 +144,14 @@ async fn a_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let url = folder.path().display().to_string();
     suite(&*open(&settings(&url), Secrets::default()).expect("opened")).await;
+    // As fast as is allowed, and no faster.
+    let files = archives(folder.path());
+    let slow = DestinationSettings { limit: Some(600_000), ..settings(&url) };
+    let begun = std::time::Instant::now();
+    let slow = open(&slow, Secrets::default()).expect("opened");
+    slow.put("slow/inc_2026-11-20_10-00-00.tar.gz", &upload(&files[1]), &Meter::default()).await.expect("stored");
+    let least = files[1].metadata().expect("a file").len() as f64 / 600_000.0;
+    assert!(begun.elapsed().as_secs_f64() >= least, "{:?}", begun.elapsed());
     let gone = open(&settings("/nowhere/at/all"), Secrets::default()).expect("opened");
     let error = gone.list("").await.expect_err("no such folder").to_string();
     assert!(error.contains("mount it, or make it"), "{error}");

@@ -15,6 +15,17 @@ use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 
+/// A URL as it is, a folder as a whole path.
+fn place_of(url: &str) -> Result<String, Failure> {
+    if url.contains("://") {
+        return Ok(url.to_owned());
+    }
+    match std::fs::canonicalize(url) {
+        Ok(path) => absolute(&path),
+        Err(_) => absolute(Path::new(url)),
+    }
+}
+
 pub(super) async fn destination(c: &Context, command: DestinationCommand) -> Result<u8, Failure> {
     match command {
         DestinationCommand::Add(a) => {
@@ -22,7 +33,7 @@ pub(super) async fn destination(c: &Context, command: DestinationCommand) -> Res
             let new = NewDestinationRequest {
                 name: a.name,
                 // A folder is meant from here, not from where the daemon stands.
-                url: if a.url.contains("://") { a.url } else { absolute(Path::new(&a.url))? },
+                url: place_of(&a.url)?,
                 access_key: s.access_key,
                 secret: if s.secret_stdin { Some(password::from_stdin()?) } else { None },
                 secret_file: s.secret_file.as_deref().map(absolute).transpose()?,
@@ -148,7 +159,7 @@ pub(super) async fn recover(c: &Context, what: RecoverArgs) -> Result<u8, Failur
     let home = c.find_home()?;
     let file = |path: &Option<std::path::PathBuf>| path.as_deref().map(std::path::absolute).transpose();
     let s = &what.secrets;
-    let url = if what.url.contains("://") { what.url.clone() } else { absolute(Path::new(&what.url))? };
+    let url = place_of(&what.url)?;
     let given = GivenStore {
         secrets: secrets_of(&url, s)?,
         url,

@@ -92,7 +92,9 @@ pub(super) fn complete(objects: &[Object], schedule: &str) -> Vec<String> {
         objects.iter().filter_map(|o| o.key.strip_prefix(schedule)?.strip_prefix('/')).collect();
     let mut out: Vec<String> = names
         .iter()
-        .filter(|n| Compression::of_file_name(n).is_some() && names.contains(format!("{n}{SIDECAR_SUFFIX}").as_str()))
+        .filter(|n| {
+            !n.contains('/') && Compression::of_file_name(n).is_some() && names.contains(format!("{n}{SIDECAR_SUFFIX}").as_str())
+        })
         .map(|n| (*n).to_owned())
         .collect();
     out.sort_by_key(|n| (std::cmp::Reverse(time_of(n)), std::cmp::Reverse(n.clone())));
@@ -259,7 +261,7 @@ impl App {
         let mut found = None;
         for object in &list {
             let Some((schedule, file)) = object.key.split_once('/') else { continue };
-            if Compression::of_file_name(file).is_none() || is_name && file != word {
+            if file.contains('/') || Compression::of_file_name(file).is_none() || is_name && file != word {
                 continue;
             }
             if !list.iter().any(|o| o.key == format!("{}{SIDECAR_SUFFIX}", object.key)) {
@@ -455,6 +457,8 @@ mod tests {
             "docs/inc_2026-11-21_09-00-00.tar.gz.json",
             "docs/inc_2026-11-22_09-00-00.tar.gz",
             "docs/note.txt",
+            "docs/deeper/full_2026-11-23_09-00-00.tar.gz",
+            "docs/deeper/full_2026-11-23_09-00-00.tar.gz.json",
             "docs/note.txt.json",
             "docs2/full_2026-11-25_09-00-00.tar.gz",
             "docs2/full_2026-11-25_09-00-00.tar.gz.json",

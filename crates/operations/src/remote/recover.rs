@@ -210,6 +210,8 @@ async fn recover_into(
 impl App {
     /// Writes a destination into the file, with the secrets that were given, kept in files of the home.
     fn keep_destination(&self, name: &str, given: &GivenStore, new: bool) -> Result<(), OperationError> {
+        // It may stand in a kit that somebody else has written.
+        let entry = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
         let mut keys: Vec<(&'static str, Value)> = vec![("url", given.url.clone().into())];
         let s = &given.secrets;
         for (key, secret) in [
@@ -231,8 +233,7 @@ impl App {
         }
         let editor: &Editor = self.editor()?;
         if new {
-            let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-            editor.add_entry(Section::Destinations, &name, keys)?;
+            editor.add_entry(Section::Destinations, &entry, keys)?;
         } else {
             editor.set_entry(Section::Destinations, name, keys)?;
         }
@@ -305,6 +306,13 @@ impl App {
             if let Some(backup_model::SecretSource::File(path)) = source {
                 wanted.insert(home.root().join(path));
             }
+        }
+        let runs = |h: &backup_model::Hooks| !(h.before.is_empty() && h.after.is_empty() && h.on_failure.is_empty());
+        for schedule in file.schedules.iter().filter(|s| runs(&s.hooks)) {
+            done.notes.push(format!(
+                "{} runs commands before or after its backups; look at them in schedules.toml before `backupctl start`",
+                schedule.name
+            ));
         }
         for path in wanted.iter().filter(|p| !p.exists()) {
             done.notes.push(format!("{} is named in schedules.toml and is not on this machine; put it there", path.display()));
