@@ -58,6 +58,24 @@ fn one_destination_that_fails_does_not_fail_the_others() {
 }
 
 #[test]
+fn what_was_there_before_the_destination_goes_too() {
+    let home = home();
+    home.ok(&["create", "docs", "--source", "documents", "--manual", "--kind", "incremental"]);
+    for n in 0..3 {
+        home.write("documents/letter", &format!("letter {n}"));
+        home.ok(&["run", "docs"]);
+    }
+    disk(&home, "a");
+    home.ok(&["edit", "docs", "--destination", "local,a"]);
+    home.write("documents/other", "one more");
+    home.ok(&["run", "docs"]);
+    assert!(archives(&home).iter().all(|a| places(a) == ["local", "a stored"]), "{:?}", archives(&home));
+    home.ok(&["restore", "docs", "--destination", "a", "--to", "back"]);
+    let file = home.path().join("back").join(home.path().strip_prefix("/").expect("absolute")).join("documents/letter");
+    assert_eq!(fs::read_to_string(file).expect("a file"), "letter 2");
+}
+
+#[test]
 fn without_local_the_home_keeps_only_what_the_next_increment_needs() {
     let home = home();
     disk(&home, "a");
@@ -100,6 +118,12 @@ fn without_local_the_home_keeps_only_what_the_next_increment_needs() {
     // Retention there is its own.
     let text = home.read("schedules.toml").replace("[destinations.a]", "[destinations.a]\nkeep = { last = 1 }");
     home.write("schedules.toml", &text);
+    let plan = home.ok(&["prune", "docs", "--dry-run"]);
+    assert!(plan.contains("docs in a: 4 archives would be removed"), "{plan}");
+    assert_eq!(archives(&home).len(), 6);
+    let done = home.ok(&["prune", "docs"]);
+    assert!(done.contains("docs in a: 4 archives were removed"), "{done}");
+    assert_eq!(archives(&home).len(), 2, "the newest, and what it builds on");
     home.ok(&["run", "docs", "--kind", "full"]);
     assert_eq!(archives(&home).len(), 1, "{:?}", archives(&home));
 }

@@ -213,13 +213,8 @@ fn story(place: Place<'_>) {
 
     if let Some(secret) = &place.secret {
         let logs = home.names("logs").into_iter().map(|n| home.read(&format!("logs/{n}")));
-        let said = [
-            &["export"][..],
-            &["--json", "destination", "list"],
-            &["--json", "history"],
-            &["--json", "list"],
-            &["show", "docs"],
-        ];
+        let said =
+            [&["export"][..], &["--json", "destination", "list"], &["--json", "history"], &["--json", "list"], &["show", "docs"]];
         let seen: Vec<String> = said.iter().map(|args| home.ok(args)).chain(logs).chain([home.read("schedules.toml")]).collect();
         assert!(seen.iter().all(|text| !text.contains(secret.as_str())), "a secret is to be seen");
     }

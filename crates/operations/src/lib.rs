@@ -49,7 +49,7 @@ pub use metrics::Metric;
 pub use predecessors::{Configuration, copy_name, frequency_of};
 pub use prune::PrunePlan;
 pub use receiver::{Incoming, OPEN_MACHINE, Part, Place, ReceiveError, Received, Receiver, Resumable, Stored};
-pub use remote::{DestinationState, Elsewhere, Fetched, GivenStore, NewDestination, Recovered, recover};
+pub use remote::{DestinationState, Elsewhere, Fetched, GivenStore, NewDestination, PrunedThere, Recovered, recover};
 pub use request::{Report, RestoreWish, VerifyWish};
 pub use resolve::{Opened, Resolved, split_version};
 pub use secrets::{GivenKeys, GivenSecret, secret_file};

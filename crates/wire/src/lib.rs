@@ -34,7 +34,7 @@ pub use requests::{
 pub use runs::{NoteView, ProgressView, RunEvent, RunView};
 pub use schedules::{KeepView, LastRunView, ScheduleView};
 pub use setup::{ApplyRequest, ImportRequest, ImportedView, SampleRequest, TemplateView};
-pub use system::{DayView, GroupView, PruneView, PrunedView, StatsView, StatusView, TrendView};
+pub use system::{DayView, GroupView, PruneView, PrunedThereView, PrunedView, StatsView, StatusView, TrendView};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

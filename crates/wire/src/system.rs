@@ -150,4 +150,18 @@ pub struct PruneView {
     pub removed: u64,
     /// Bytes that become free.
     pub freed: u64,
+    /// What goes from destinations, by their own rules.
+    #[serde(default)]
+    pub there: Vec<PrunedThereView>,
+}
+
+/// What retention removes from a destination.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PrunedThereView {
+    /// The destination.
+    pub destination: String,
+    /// Names of the archives, newest first.
+    pub archives: Vec<String>,
+    /// Their bytes.
+    pub freed: u64,
 }

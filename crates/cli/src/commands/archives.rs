@@ -185,6 +185,16 @@ pub(super) async fn prune(c: &Context, name: Option<&str>, dry_run: bool) -> Res
         }
         let verb = if dry_run { "would be removed" } else { "were removed" };
         line(format!("{}: {} archives {verb}, {}", plan.schedule, plan.removed, format_size(plan.freed)))?;
+        for there in plan.there.iter().filter(|t| !t.archives.is_empty()) {
+            line(format!(
+                "{} in {}: {} archives {verb}, {}: {}",
+                plan.schedule,
+                there.destination,
+                there.archives.len(),
+                format_size(there.freed),
+                safe(&there.archives.join(", "))
+            ))?;
+        }
         if let Some(reason) = &plan.frozen {
             line(format!(
                 "{}: frozen: {}; `backupctl confirm {}` lets retention go on",

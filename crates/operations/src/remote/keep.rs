@@ -3,8 +3,19 @@
 use super::away;
 use crate::{App, OperationError};
 use backup_catalogue::CopyState;
-use backup_model::{ArchiveId, ArchiveRecord, Candidate, Decision, Keep, Schedule, plan_retention};
+use backup_model::{
+    ArchiveId, ArchiveRecord, Candidate, Decision, DestinationSettings, Keep, Schedule, StoreUrl, plan_retention,
+};
 use std::collections::{BTreeMap, HashSet};
+
+/// What retention has removed from a destination, or would.
+#[derive(Clone, Debug)]
+pub struct PrunedThere {
+    /// The destination.
+    pub destination: String,
+    /// The archives, newest first.
+    pub archives: Vec<ArchiveRecord>,
+}
 
 /// Decides for archives of one schedule; each database has versions of its own.
 pub(crate) fn decide(
@@ -35,32 +46,53 @@ impl App {
         Ok(waits.map(|c| c.archive).collect())
     }
 
-    /// Marks what the rules of each destination no longer keep, and removes it there.
-    pub(crate) async fn prune_destinations(&self, schedule: &Schedule) -> Result<(), OperationError> {
-        for destination in away(schedule) {
-            let Ok(settings) = self.need_destination(destination) else { continue };
-            let keep = settings.keep.unwrap_or(schedule.keep);
-            // Before all of a chain is there, what stands on it must not look as if it had lost its ground.
-            let copies = self.catalogue().copies(Some(schedule.name.as_str())).await?;
-            if copies.iter().any(|c| c.destination == destination && c.state == CopyState::Waiting) {
-                continue;
-            }
-            let there = self.catalogue().stored_in(destination, schedule.name.as_str()).await?;
-            let decisions = decide(&there, &keep, schedule.timezone, self.now());
-            let going: HashSet<ArchiveId> = decisions.into_iter().filter(|d| d.reasons.is_empty()).map(|d| d.id).collect();
-            if going.is_empty() {
-                continue;
-            }
-            let store = self.open_store(&settings).await?;
-            if !store.capabilities().delete {
-                continue;
-            }
-            // Newest first: what builds on others goes before them.
-            for record in there.iter().filter(|r| going.contains(&r.manifest.id)) {
-                self.catalogue().copy_going(record.manifest.id, destination, self.now()).await?;
-                self.remove_copy(&*store, destination, record, 0).await?;
-            }
+    /// What the rules of a destination no longer keep of a schedule, newest first: what builds on others goes before
+    /// them. Nothing goes while archives are still to get there.
+    async fn going_there(
+        &self,
+        schedule: &Schedule,
+        settings: &DestinationSettings,
+    ) -> Result<Vec<ArchiveRecord>, OperationError> {
+        let (name, destination) = (schedule.name.as_str(), settings.name.as_str());
+        // Before all of a chain is there, what stands on it must not look as if it had lost its ground.
+        let copies = self.catalogue().copies(Some(name)).await?;
+        let waits = copies.iter().any(|c| c.destination == destination && c.state == CopyState::Waiting);
+        // The receiver decides for itself.
+        if waits || matches!(settings.place, StoreUrl::Receiver { .. }) {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let there = self.catalogue().stored_in(destination, name).await?;
+        let decisions = decide(&there, &settings.keep.unwrap_or(schedule.keep), schedule.timezone, self.now());
+        let going: HashSet<ArchiveId> = decisions.into_iter().filter(|d| d.reasons.is_empty()).map(|d| d.id).collect();
+        Ok(there.into_iter().filter(|r| going.contains(&r.manifest.id)).collect())
+    }
+
+    /// Removes from each destination of a schedule what its rules no longer keep, or only says what; nothing while
+    /// retention of the schedule is frozen.
+    ///
+    /// # Errors
+    /// There is no such schedule, or a destination cannot be reached.
+    pub async fn prune_destinations(&self, name: &str, dry_run: bool) -> Result<Vec<PrunedThere>, OperationError> {
+        let file = self.file();
+        let Some(schedule) = file.schedule(name) else {
+            return Err(OperationError::NotFound(format!("there is no schedule {name}; `backupctl list` shows all")));
+        };
+        if self.catalogue().schedule_states().await?.get(name).is_some_and(|s| s.frozen.is_some()) {
+            return Ok(Vec::new());
+        }
+        let mut out = Vec::new();
+        for destination in away(schedule) {
+            let settings = self.need_destination(destination)?;
+            let going = self.going_there(schedule, &settings).await?;
+            if !dry_run && !going.is_empty() {
+                let store = self.open_store(&settings).await?;
+                for record in &going {
+                    self.catalogue().copy_going(record.manifest.id, destination, self.now()).await?;
+                    self.remove_copy(&*store, destination, record, 0).await?;
+                }
+            }
+            out.push(PrunedThere { destination: destination.to_owned(), archives: going });
+        }
+        Ok(out)
     }
 }

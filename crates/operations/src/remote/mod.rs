@@ -13,6 +13,7 @@ mod ship;
 pub use entries::{DestinationState, NewDestination};
 pub(crate) use fetch::Want;
 pub use fetch::{Elsewhere, Fetched};
+pub use keep::PrunedThere;
 pub(crate) use keep::decide;
 pub use recover::{GivenStore, Recovered, recover};
 pub(crate) use ship::Shipping;

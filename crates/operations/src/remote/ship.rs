@@ -6,7 +6,7 @@ use crate::{App, Mode, OperationError};
 use backup_catalogue::{Copy, CopyState};
 use backup_engine::store::{index_path, sidecar_path};
 use backup_engine::{EngineError, Observer};
-use backup_model::{ArchiveId, ArchiveRecord, Manifest, Note, NoteLevel, format_duration, format_size};
+use backup_model::{ArchiveId, ArchiveRecord, Manifest, Note, NoteLevel, Schedule, format_duration, format_size};
 use backup_stores::{Meter, Store, StoreError, Upload};
 use chrono::Duration;
 use std::collections::{BTreeMap, HashSet};
@@ -112,6 +112,10 @@ impl App {
     pub(crate) async fn ship(&self, name: &str, made: &[(Manifest, PathBuf)], live: &Arc<LiveRun>) -> Vec<String> {
         let file = self.file();
         let Some(schedule) = file.schedule(name) else { return Vec::new() };
+        // What an increment builds on goes too, also where the destination was added after it was made.
+        if let Err(e) = self.note_wanted_of(schedule).await {
+            tracing::error!("the copies that are wanted cannot be noted: {e}");
+        }
         let tasks: Vec<_> = away(schedule)
             .map(|destination| {
                 let (app, live, destination) = (self.clone(), Arc::clone(live), destination.to_owned());
@@ -181,11 +185,7 @@ impl App {
         for destination in reached {
             self.catch_up(destination).await;
         }
-        let file = self.file();
-        let frozen = self.catalogue().schedule_states().await.is_ok_and(|s| s.get(name).is_some_and(|s| s.frozen.is_some()));
-        if let Some(schedule) = file.schedule(name).filter(|_| !frozen)
-            && let Err(e) = self.prune_destinations(schedule).await
-        {
+        if let Err(e) = self.prune_destinations(name, false).await {
             tracing::error!("retention of {name} at its destinations failed: {e}; it is tried again after the next run");
         }
         for destination in reached {
@@ -242,20 +242,24 @@ impl App {
 
     /// Notes every archive that a destination of its schedule shall have and has not.
     async fn note_wanted(&self) -> Result<(), OperationError> {
-        let file = self.file();
-        for schedule in file.schedules.iter().filter(|s| away(s).next().is_some()) {
-            let known: HashSet<(ArchiveId, String)> = self
-                .catalogue()
-                .copies(Some(schedule.name.as_str()))
-                .await?
-                .into_iter()
-                .map(|c| (c.archive, c.destination))
-                .collect();
-            for record in self.catalogue().archives(Some(schedule.name.as_str()), None, 0).await? {
-                for destination in away(schedule).filter(|_| !record.away) {
-                    if !known.contains(&(record.manifest.id, destination.to_owned())) {
-                        self.catalogue().want_copy(record.manifest.id, destination, self.now()).await?;
-                    }
+        for schedule in &self.file().schedules {
+            self.note_wanted_of(schedule).await?;
+        }
+        Ok(())
+    }
+
+    /// The same for one schedule.
+    async fn note_wanted_of(&self, schedule: &Schedule) -> Result<(), OperationError> {
+        if away(schedule).next().is_none() {
+            return Ok(());
+        }
+        let name = schedule.name.as_str();
+        let copies = self.catalogue().copies(Some(name)).await?;
+        let known: HashSet<(ArchiveId, String)> = copies.into_iter().map(|c| (c.archive, c.destination)).collect();
+        for record in self.catalogue().archives(Some(name), None, 0).await? {
+            for destination in away(schedule).filter(|_| !record.away) {
+                if !known.contains(&(record.manifest.id, destination.to_owned())) {
+                    self.catalogue().want_copy(record.manifest.id, destination, self.now()).await?;
                 }
             }
         }

@@ -10,10 +10,10 @@ use axum::response::Response;
 use axum::{Extension, Json};
 use backup_model::Cause;
 use backup_operations::catalogue::{Copy, CopyState};
-use backup_operations::{App, Caller, Entry, Listed, OperationError, PrunePlan, RestoreWish};
+use backup_operations::{App, Caller, Entry, Listed, OperationError, PrunePlan, PrunedThere, RestoreWish};
 use backup_wire::{
-    ArchiveView, ChangeView, CopyView, EntryView, Page, Problem, PruneRequest, PruneView, PrunedView, RestoreRequest, RunView,
-    VerifyRequest, bytes_of, text_and_b64,
+    ArchiveView, ChangeView, CopyView, EntryView, Page, Problem, PruneRequest, PruneView, PrunedThereView, PrunedView,
+    RestoreRequest, RunView, VerifyRequest, bytes_of, text_and_b64,
 };
 use serde::Deserialize;
 use std::collections::HashMap;
@@ -276,7 +276,7 @@ pub(super) async fn restore(
     Ok((StatusCode::ACCEPTED, Extension(note), Json(RunView::new(&run, &app.zone()))))
 }
 
-fn prune_view(plan: PrunePlan, dry_run: bool) -> PruneView {
+fn prune_view(plan: PrunePlan, there: Vec<PrunedThere>, dry_run: bool) -> PruneView {
     let (removed, freed) = plan.going().fold((0, 0), |(n, bytes), a| (n + 1, bytes + a.manifest.archive.size));
     PruneView {
         schedule: plan.schedule,
@@ -294,6 +294,14 @@ fn prune_view(plan: PrunePlan, dry_run: bool) -> PruneView {
             .collect(),
         removed,
         freed,
+        there: there
+            .into_iter()
+            .map(|t| PrunedThereView {
+                destination: t.destination,
+                freed: t.archives.iter().map(|r| r.manifest.archive.size).sum(),
+                archives: t.archives.into_iter().map(|r| r.manifest.archive.name).collect(),
+            })
+            .collect(),
     }
 }
 
@@ -307,7 +315,8 @@ pub(super) async fn prune(State(app): State<App>, Body(wish): Body<PruneRequest>
     };
     let mut items = Vec::new();
     for name in names {
-        items.push(prune_view(app.prune(&name, wish.dry_run, Cause::Manual).await?, wish.dry_run));
+        let here = app.prune(&name, wish.dry_run, Cause::Manual).await?;
+        items.push(prune_view(here, app.prune_destinations(&name, wish.dry_run).await?, wish.dry_run));
     }
     let total = items.len() as u64;
     Ok(Json(Page::new(items, total, 0)))
