@@ -14,6 +14,9 @@ use std::time::Duration;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// What is not used so long after the start was needed by the start only.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// Follows the schedules of a home and writes its backups.
 ///
 /// Start it with `backupctl start`, with the systemd unit, or as the main process of a container.
@@ -141,6 +144,10 @@ async fn serve(home: Home, socket: &std::path::Path) -> anyhow::Result<()> {
     if let Some(error) = app.config_error() {
         tracing::error!("{error}");
     }
+    tokio::spawn(async {
+        tokio::time::sleep(SETTLED).await;
+        let _ = tokio::task::spawn_blocking(backup_operations::release_start).await;
+    });
 
     app.stop_asked().await;
     notify::stopping();

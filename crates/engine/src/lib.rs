@@ -38,6 +38,6 @@ pub use seal::{Access, KeyFiles, Keys, Recipients, SEALED_SUFFIX, describe_key, 
 pub use source::{CopyFile, LiveDatabases};
 pub use stream::{StreamArchive, StreamPlan, StreamReader, is_stream};
 pub use sys::Time;
-pub use sys::{lower_priority, raise_open_files};
+pub use sys::{lower_priority, raise_open_files, release_start};
 pub use throttle::Throttle;
 pub use verify::{Verified, VerifyDepth, verify};

@@ -151,6 +151,28 @@ pub fn raise_open_files() {
     }
 }
 
+/// Gives memory back that only the start of a long-running program has needed: free heap (malloc_trim(3)), and pages of
+/// its code, which come from the page cache again when they are used (madvise(2), `MADV_DONTNEED`).
+#[expect(unsafe_code, reason = "no library offers these two calls for the program's own code")]
+pub fn release_start() {
+    use nix::libc;
+    let (Ok(maps), Ok(own)) = (std::fs::read_to_string("/proc/self/maps"), std::fs::read_link("/proc/self/exe")) else { return };
+    for line in maps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(range), Some("r-xp"), Some(path)) = (words.next(), words.next(), words.nth(3)) else { continue };
+        let hex = |text: &str| usize::from_str_radix(text, 16).ok();
+        let range = range.split_once('-').and_then(|(start, end)| Some((hex(start)?, hex(end)?)));
+        if let Some((start, end)) = range.filter(|(start, end)| start < end && std::path::Path::new(path) == own) {
+            // SAFETY: the range is code of the running program, mapped privately from its file and never written to, so
+            // what is dropped is read from the file again, unchanged, at the next use.
+            let _ = unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_DONTNEED) };
+        }
+    }
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes no pointer; allocations stay where they are.
+    let _ = unsafe { libc::malloc_trim(0) };
+}
+
 /// Gives the calling thread, and those that it starts from now on, another priority (setpriority(2) and
 /// ioprio_set(2), which on Linux are about threads).
 ///

@@ -62,7 +62,7 @@ pub use backup_config::{self as config, Home};
 pub use backup_engine::archive::{Entry, EntryKind};
 pub use backup_engine::{
     Access, Change, EngineError, FoundVersion, KeyFiles, Keys, Listed, Needle, Recipients, Selection, Silent, as_tar, cat,
-    describe_key, diff, list_folder, new_key, open_archive, raise_open_files,
+    describe_key, diff, list_folder, new_key, open_archive, raise_open_files, release_start,
 };
 
 /// The program's version, as sidecars and `--version` show it.
