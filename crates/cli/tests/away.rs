@@ -1,7 +1,7 @@
 //! What destinations do beside their usual story: several at a time, none in the home, full ones, encrypted kits, and
 //! the clients of a receiver.
 
-use backup_testkit::{DAV_USER, Dav, Sshd, TestHome, is_root};
+use backup_testkit::{DAV_USER, Dav, S3_KEY, Seaweed, Sshd, TestHome, is_root};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -132,9 +132,10 @@ fn without_local_the_home_keeps_only_what_the_next_increment_needs() {
 struct Small(std::path::PathBuf);
 
 impl Small {
-    fn mount(at: &Path) -> Self {
+    fn mount(at: &Path, size: &str) -> Self {
         fs::create_dir_all(at).expect("a folder");
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1M", "none"]).arg(at).status().expect("mount runs");
+        let size = format!("size={size}");
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(at).status().expect("mount runs");
         assert!(done.success());
         Self(at.to_owned())
     }
@@ -147,11 +148,11 @@ impl Drop for Small {
 }
 
 /// An archive that is larger than there is room for at a destination; `files` is where its objects lie.
-fn too_large(url: &str, args: &[&str], files: &Path, words: &str) {
+fn too_large(url: &str, args: &[&str], files: &Path, words: &str, megabytes: usize) {
     let home = home();
     home.ok(&[&["destination", "add", "small", "--url", url], args].concat());
     let mut seed = 5u64;
-    let noise: Vec<u8> = (0..3 << 20)
+    let noise: Vec<u8> = (0..megabytes << 20)
         .map(|_| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (seed >> 33) as u8
@@ -174,26 +175,36 @@ fn a_full_destination_is_a_warning_and_nothing_half_counts() {
         return;
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let small = Small::mount(&folder.path().join("small"));
-    too_large(&small.0.display().to_string(), &[], &small.0.join("docs"), "No space left");
+    let small = Small::mount(&folder.path().join("small"), "1M");
+    too_large(&small.0.display().to_string(), &[], &small.0.join("docs"), "No space left", 3);
 
     let ssh = Sshd::start();
     let at = ssh.path("files").join("small");
-    let _small = Small::mount(&at);
+    let _small = Small::mount(&at, "1M");
     let path = |name: &str| ssh.path(name).display().to_string();
-    too_large(&ssh.url("small"), &["--identity", &path("key"), "--known-hosts", &path("known")], &at.join("docs"), "no room");
+    too_large(&ssh.url("small"), &["--identity", &path("key"), "--known-hosts", &path("known")], &at.join("docs"), "no room", 3);
+
+    // Its volumes are read-only once the disk has no room for them.
+    let data = Small::mount(&folder.path().join("s3"), "50M");
+    if let Some(s3) = Seaweed::start_in(Some(&data.0)) {
+        s3.make_bucket("small", false);
+        let secret = folder.path().join("s3-secret");
+        fs::write(&secret, S3_KEY[1]).expect("written");
+        let args = ["--access-key", S3_KEY[0], "--secret-file", &secret.display().to_string()];
+        too_large(&format!("s3://small?endpoint={}", s3.endpoint()), &args, Path::new("/nowhere"), "the server answered 5", 70);
+    }
 
     let dav = Dav::start();
     let at = dav.files().join("small");
-    let _small = Small::mount(&at);
+    let _small = Small::mount(&at, "1M");
     let secret = folder.path().join("secret");
     fs::write(&secret, DAV_USER[1]).expect("written");
-    too_large(&dav.url("small"), &["--secret-file", &secret.display().to_string()], &at.join("docs"), "the server answered 5");
+    too_large(&dav.url("small"), &["--secret-file", &secret.display().to_string()], &at.join("docs"), "the server answered 5", 3);
 
     let vault = vault("quota = \"1MB\"\n");
     fs::write(&secret, vault.0.ok(&["token", "create", "web1", "--scope", "upload"])).expect("written");
     let files = vault.0.path().join("remote_backups/FULL/web1/docs");
-    too_large(&format!("receiver+{}", vault.1), &["--secret-file", &secret.display().to_string()], &files, "keeps at most");
+    too_large(&format!("receiver+{}", vault.1), &["--secret-file", &secret.display().to_string()], &files, "keeps at most", 3);
 }
 
 /// A home that receives, and its address.

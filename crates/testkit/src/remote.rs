@@ -66,6 +66,7 @@ pub const S3_KEY: [&str; 2] = ["tester", "a-secret-of-tests"];
 /// SeaweedFS with its S3 server.
 pub struct Seaweed {
     folder: tempfile::TempDir,
+    data: PathBuf,
     program: PathBuf,
     ports: [u16; 8],
     process: Process,
@@ -74,8 +75,14 @@ pub struct Seaweed {
 impl Seaweed {
     /// Starts the server that `tools/servers.sh` fetches; none where it is not, which is said on stderr.
     #[must_use]
-    #[expect(clippy::print_stderr, reason = "a test says why it checks nothing")]
     pub fn start() -> Option<Self> {
+        Self::start_in(None)
+    }
+
+    /// The same with its data in a folder that is there, on a small disk perhaps.
+    #[must_use]
+    #[expect(clippy::print_stderr, reason = "a test says why it checks nothing")]
+    pub fn start_in(data: Option<&Path>) -> Option<Self> {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers/seaweedfs/weed");
         if !program.exists() {
             eprintln!("left out: no S3 server in target/servers/seaweedfs; tools/servers.sh fetches it from PyPI");
@@ -87,9 +94,11 @@ impl Seaweed {
             S3_KEY[0], S3_KEY[1]
         );
         fs::write(folder.path().join("s3.json"), config).expect("written");
-        fs::create_dir(folder.path().join("data")).expect("a folder");
+        let own = folder.path().join("data");
+        fs::create_dir(&own).expect("a folder");
+        let data = data.map_or(own, Path::to_owned);
         let process = Process { child: None, log: folder.path().join("log") };
-        let mut server = Self { folder, program, ports: free_ports(), process };
+        let mut server = Self { folder, data, program, ports: free_ports(), process };
         server.begin();
         Some(server)
     }
@@ -117,7 +126,7 @@ impl Seaweed {
             command.arg(format!("-{flag}={value}"));
         }
         command.args(["-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3"]);
-        command.arg(format!("-dir={}", root.join("data").display()));
+        command.arg(format!("-dir={}", self.data.display()));
         command.arg(format!("-s3.config={}", root.join("s3.json").display()));
         self.process.start(&mut command);
         let log = self.process.log.clone();
