@@ -2,9 +2,26 @@
 
 use super::{INDEX_SUFFIX, RECORD_SUFFIX, Received, ReceivedType, Receiver, SIDECAR_SUFFIX, list};
 use backup_model::{ArchiveId, Candidate, Form, Name, plan_retention};
+use chrono::Duration;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+/// For so long the archive that another one builds on may come after it.
+const LATE: Duration = Duration::days(30);
+
+/// Whether all that an archive builds on is there.
+fn has_its_ground(of: &Candidate, all: &[Candidate]) -> bool {
+    let (mut parent, mut steps) = (of.parent, 0);
+    while let Some(id) = parent {
+        steps += 1;
+        match all.iter().find(|c| c.id == id) {
+            Some(found) if steps <= all.len() => parent = found.parent,
+            _ => return false,
+        }
+    }
+    true
+}
 
 fn beside(archive: &Path, suffix: &str) -> std::path::PathBuf {
     let mut name = archive.as_os_str().to_owned();
@@ -50,9 +67,12 @@ impl Receiver {
                 .filter(|d| d.reasons.is_empty())
                 .map(|d| d.id)
                 .collect();
+            let now = self.app.now();
             // What builds on others goes before them.
             for (archive, candidate) in group.iter().zip(&candidates).rev() {
-                if gone.contains(&candidate.id) {
+                // What it builds on may still be on its way: archives do not always come in their order.
+                let waits = now - archive.received < LATE && !has_its_ground(candidate, &candidates);
+                if gone.contains(&candidate.id) && !waits {
                     self.remove(archive);
                 }
             }
@@ -104,5 +124,25 @@ impl Receiver {
         }
         self.recount(&archive.place.machine);
         tracing::info!("retention at the receiver removed {} of {}", archive.place.name, archive.place.machine);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_before_its_base_has_no_ground_yet() {
+        let id = |n: u128| ArchiveId(uuid::Uuid::from_u128(n));
+        let archive = |n: u128, parent: Option<u128>| Candidate {
+            id: id(n),
+            time: chrono::DateTime::default(),
+            good: true,
+            pinned: false,
+            parent: parent.map(id),
+        };
+        let all = [archive(1, None), archive(2, Some(1)), archive(4, Some(3)), archive(5, Some(4)), archive(6, Some(6))];
+        let found: Vec<bool> = all.iter().map(|c| has_its_ground(c, &all)).collect();
+        assert_eq!(found, [true, true, false, false, false]);
     }
 }

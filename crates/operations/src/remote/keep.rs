@@ -1,6 +1,6 @@
 //! Retention at destinations, each by its own rules.
 
-use super::away;
+use super::{away, key_of};
 use crate::{App, OperationError};
 use backup_catalogue::CopyState;
 use backup_model::{
@@ -67,6 +67,20 @@ impl App {
         Ok(there.into_iter().filter(|r| going.contains(&r.manifest.id)).collect())
     }
 
+    /// Forgets copies that the receiver has removed by its own rules.
+    async fn hear_what_went(&self, name: &str, settings: &DestinationSettings) -> Result<(), OperationError> {
+        let destination = settings.name.as_str();
+        let objects = self.open_store(settings).await?.list(name).await?;
+        let there: HashSet<&str> = objects.iter().map(|o| o.key.as_str()).collect();
+        for record in self.catalogue().stored_in(destination, name).await? {
+            if !there.contains(key_of(name, &record.manifest.archive.name).as_str()) {
+                self.catalogue().forget_copy(record.manifest.id, destination).await?;
+                tracing::info!("{destination} keeps {} no longer, by its own rules", record.manifest.archive.name);
+            }
+        }
+        Ok(())
+    }
+
     /// Removes from each destination of a schedule what its rules no longer keep, or only says what; nothing while
     /// retention of the schedule is frozen.
     ///
@@ -84,6 +98,9 @@ impl App {
         for destination in away(schedule) {
             let settings = self.need_destination(destination)?;
             let going = self.going_there(schedule, &settings).await?;
+            if !dry_run && matches!(settings.place, StoreUrl::Receiver { .. }) {
+                self.hear_what_went(name, &settings).await?;
+            }
             if !dry_run && !going.is_empty() {
                 let store = self.open_store(&settings).await?;
                 for record in &going {

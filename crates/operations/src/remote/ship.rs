@@ -347,6 +347,11 @@ impl App {
         record: &ArchiveRecord,
         attempts: u32,
     ) -> Result<(), OperationError> {
+        if !store.capabilities().delete {
+            self.catalogue().forget_copy(record.manifest.id, destination).await?;
+            tracing::info!("{} stays in {destination} for as long as its own rules say", record.manifest.archive.name);
+            return Ok(());
+        }
         let (id, schedule, name) = (record.manifest.id, record.manifest.schedule.as_str(), &record.manifest.archive.name);
         for suffix in [backup_engine::store::SIDECAR_SUFFIX, backup_engine::store::INDEX_SUFFIX, ""] {
             if let Err(e) = store.delete(&key_of(schedule, &format!("{name}{suffix}"))).await {
