@@ -55,5 +55,24 @@ if [ "$(id -u)" -ne 0 ]; then
     root=(sudo)
 fi
 export DEBIAN_FRONTEND=noninteractive
+# Servers are installed for their programs only: tests start their own, on private ports. None of them is started by the
+# installation (invoke-rc.d(8), policy-rc.d), or at the next boot.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" tee $policy >/dev/null
+    "${root[@]}" chmod 755 $policy
+    trap '"${root[@]}" rm -f $policy' EXIT
+fi
 "${root[@]}" apt-get -o DPkg::Lock::Timeout=500 -qq update
 "${root[@]}" apt-get -o DPkg::Lock::Timeout=500 -qq install -y --no-install-recommends "${packages[@]}" >/dev/null
+for package in "${packages[@]}"; do
+    case $package in
+        openssh-server) unit=ssh ;;
+        mariadb-server) unit=mariadb ;;
+        nginx | postgresql) unit=$package ;;
+        *) continue ;;
+    esac
+    if [ -d /run/systemd/system ] && "${root[@]}" systemctl --quiet disable "$unit"; then
+        echo "$package is installed for its programs: its service is neither started nor enabled (systemctl enable --now $unit changes that)."
+    fi
+done
