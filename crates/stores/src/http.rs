@@ -120,6 +120,16 @@ pub(crate) async fn receive(
     Ok(())
 }
 
+/// The length that an answer to a HEAD tells; none if there is no such file.
+pub(crate) async fn length(what: &str, sent: Result<Response, reqwest::Error>) -> Result<Option<u64>, StoreError> {
+    let response = match success(what, sent).await {
+        Err(StoreError::NotFound(_)) => return Ok(None),
+        other => other?,
+    };
+    let length = response.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse().ok());
+    length.map(Some).ok_or_else(|| StoreError::Refused(format!("{what}: the server gives no length")))
+}
+
 /// The value of a `Range` header.
 pub(crate) fn range(start: u64, end: u64) -> String {
     format!("bytes={start}-{}", end.saturating_sub(1))

@@ -45,6 +45,17 @@ pub struct Upload {
     pub note: PathBuf,
 }
 
+impl Upload {
+    /// Notes what is needed to go on after an interruption.
+    async fn keep_note(&self, note: &impl serde::Serialize) -> Result<(), StoreError> {
+        let text = serde_json::to_vec(note).map_err(|e| StoreError::Local(e.to_string()))?;
+        if let Some(folder) = self.note.parent() {
+            tokio::fs::create_dir_all(folder).await.map_err(StoreError::local("make", folder))?;
+        }
+        tokio::fs::write(&self.note, text).await.map_err(StoreError::local("write", &self.note))
+    }
+}
+
 /// What a store can do, beside keeping and giving back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {

@@ -1,14 +1,14 @@
 //! Another machine's receiver: files go by tus 1.0.0, come back in ranges, and cannot be removed from here.
 
 use crate::body::{Pace, section};
-use crate::http::{range, receive, success, unreachable};
+use crate::http::{length, range, receive, success, unreachable};
 use crate::open::Secrets;
 use crate::{Capabilities, Meter, Object, Sink, Store, StoreError, Upload, already, check_key};
 use async_trait::async_trait;
 use backup_model::{Kind, ReceivedType};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use reqwest::{Client, Method, RequestBuilder, Response};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -112,11 +112,7 @@ impl Remote {
             return Err(StoreError::Refused(format!("{what}: the server speaks no tus 1.0.0")));
         }
         let note = Note { place: place.to_owned(), size };
-        let text = serde_json::to_vec(&note).map_err(|e| StoreError::Local(e.to_string()))?;
-        if let Some(folder) = upload.note.parent() {
-            tokio::fs::create_dir_all(folder).await.map_err(StoreError::local("make", folder))?;
-        }
-        tokio::fs::write(&upload.note, text).await.map_err(StoreError::local("write", &upload.note))?;
+        upload.keep_note(&note).await?;
         Ok((note.place, 0))
     }
 
@@ -159,14 +155,7 @@ impl Remote {
     /// The size of a file that is there.
     async fn size_of(&self, at: Place<'_>) -> Result<Option<u64>, StoreError> {
         let what = format!("look for {}/{}", at.0, at.1);
-        let sent = self.request(Method::HEAD, &Self::object(at), false).send().await;
-        let response = sent.map_err(unreachable(&what))?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let response = success(&what, Ok(response)).await?;
-        let length = response.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse().ok());
-        length.map(Some).ok_or_else(|| StoreError::Refused(format!("{what}: the server gives no length")))
+        length(&what, self.request(Method::HEAD, &Self::object(at), false).send().await).await
     }
 }
 

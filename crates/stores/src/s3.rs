@@ -2,7 +2,7 @@
 //! each for an hour.
 
 use crate::body::{Pace, section};
-use crate::http::{range, receive, success, unreachable};
+use crate::http::{length, range, receive, success, unreachable};
 use crate::open::Secrets;
 use crate::{Capabilities, Meter, Object, Sink, Store, StoreError, Upload, already, check_key, is_hidden};
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use backup_model::{DestinationSettings, StoreUrl};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, Url};
 use rusty_s3::actions::{
     AbortMultipartUpload, CompleteMultipartUpload, CompleteMultipartUploadResponse, CreateMultipartUpload, DeleteObject,
     GetObject, HeadObject, ListObjectsV2, ListParts, PutObject, UploadPart,
@@ -185,11 +185,7 @@ impl S3 {
         let made = CreateMultipartUpload::parse_response(&text).map_err(|e| StoreError::Unreachable(format!("{what}: {e}")))?;
         let part = PART.max(size.div_ceil(MOST_PARTS).next_multiple_of(1 << 20));
         let note = Note { id: made.upload_id().to_owned(), part, size };
-        let text = serde_json::to_vec(&note).map_err(|e| StoreError::Local(e.to_string()))?;
-        if let Some(folder) = upload.note.parent() {
-            tokio::fs::create_dir_all(folder).await.map_err(StoreError::local("make", folder))?;
-        }
-        tokio::fs::write(&upload.note, text).await.map_err(StoreError::local("write", &upload.note))?;
+        upload.keep_note(&note).await?;
         Ok((note, Vec::new()))
     }
 
@@ -264,13 +260,7 @@ impl Store for S3 {
         let what = self.what("look for", key);
         let full = self.key(key)?;
         let mut action = HeadObject::new(&self.bucket, self.credentials(), &full);
-        let response = self.request(Method::HEAD, &mut action).send().await.map_err(unreachable(&what))?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let response = success(&what, Ok(response)).await?;
-        let length = response.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse().ok());
-        length.map(Some).ok_or_else(|| StoreError::Refused(format!("{what}: the server gives no length")))
+        length(&what, self.request(Method::HEAD, &mut action).send().await).await
     }
 
     async fn get(&self, key: &str, start: u64, end: u64, sink: Sink<'_>, meter: &Meter) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! A folder of a WebDAV server (RFC 4918).
 
 use crate::body::{Pace, section};
-use crate::http::{range, receive, success, unreachable};
+use crate::http::{length, range, receive, success, unreachable};
 use crate::open::Secrets;
 use crate::{Capabilities, Meter, Object, Sink, Store, StoreError, Upload, already, check_key, is_hidden, part_of};
 use async_trait::async_trait;
@@ -184,13 +184,7 @@ impl Store for Webdav {
     async fn size(&self, key: &str) -> Result<Option<u64>, StoreError> {
         check_key(key)?;
         let what = format!("look for {key}");
-        let response = self.request("HEAD", self.url(key)?).send().await.map_err(unreachable(&what))?;
-        if response.status() == StatusCode::NOT_FOUND {
-            return Ok(None);
-        }
-        let response = success(&what, Ok(response)).await?;
-        let length = response.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse().ok());
-        length.map(Some).ok_or_else(|| StoreError::Refused(format!("{what}: the server gives no length")))
+        length(&what, self.request("HEAD", self.url(key)?).send().await).await
     }
 
     async fn get(&self, key: &str, start: u64, end: u64, sink: Sink<'_>, meter: &Meter) -> Result<(), StoreError> {

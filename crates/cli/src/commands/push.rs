@@ -84,8 +84,7 @@ fn local(kind: ReceivedType, profile: &str, (name, path, meta): (String, PathBuf
 /// All archives of a folder, in either layout.
 fn archives(folder: &Path) -> Vec<Local> {
     let mut out = Vec::new();
-    for (name, path, meta) in files(folder).into_iter().filter(|f| f.2.is_dir()) {
-        let _ = meta;
+    for (name, path, _) in files(folder).into_iter().filter(|f| f.2.is_dir()) {
         let Ok(kind) = name.parse::<ReceivedType>() else {
             let of = |n: &str| Kind::of_file_name(n).unwrap_or(Kind::Full).into();
             out.extend(files(&path).into_iter().filter_map(|f| local(of(&f.0), &name, f)));

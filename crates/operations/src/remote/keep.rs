@@ -94,22 +94,38 @@ impl App {
         if self.catalogue().schedule_states().await?.get(name).is_some_and(|s| s.frozen.is_some()) {
             return Ok(Vec::new());
         }
-        let mut out = Vec::new();
+        let (mut out, mut failure) = (Vec::new(), None);
         for destination in away(schedule) {
-            let settings = self.need_destination(destination)?;
-            let going = self.going_there(schedule, &settings).await?;
-            if !dry_run && matches!(settings.place, StoreUrl::Receiver { .. }) {
-                self.hear_what_went(name, &settings).await?;
+            // One that cannot be reached does not keep retention from the others.
+            match self.prune_destination(schedule, destination, dry_run).await {
+                Ok(archives) => out.push(PrunedThere { destination: destination.to_owned(), archives }),
+                Err(e) => failure = failure.or(Some(e)),
             }
-            if !dry_run && !going.is_empty() {
-                let store = self.open_store(&settings).await?;
-                for record in &going {
-                    self.catalogue().copy_going(record.manifest.id, destination, self.now()).await?;
-                    self.remove_copy(&*store, destination, record, 0).await?;
-                }
-            }
-            out.push(PrunedThere { destination: destination.to_owned(), archives: going });
         }
-        Ok(out)
+        failure.map_or(Ok(out), Err)
+    }
+
+    async fn prune_destination(
+        &self,
+        schedule: &Schedule,
+        destination: &str,
+        dry_run: bool,
+    ) -> Result<Vec<ArchiveRecord>, OperationError> {
+        let settings = self.need_destination(destination)?;
+        let going = self.going_there(schedule, &settings).await?;
+        if dry_run {
+            return Ok(going);
+        }
+        if matches!(settings.place, StoreUrl::Receiver { .. }) {
+            self.hear_what_went(schedule.name.as_str(), &settings).await?;
+        }
+        if !going.is_empty() {
+            let store = self.open_store(&settings).await?;
+            for record in &going {
+                self.catalogue().copy_going(record.manifest.id, destination, self.now()).await?;
+                self.remove_copy(&*store, destination, record, 0).await?;
+            }
+        }
+        Ok(going)
     }
 }
