@@ -89,6 +89,8 @@ impl Remote {
             match success(&what, request.send().await).await {
                 Ok(response) => return Ok((note.place, Self::offset(&what, &response)?)),
                 Err(StoreError::NotFound(_)) => {}
+                // The other side has not noticed yet that the last try is over.
+                Err(StoreError::Exists(text)) => return Err(StoreError::Unreachable(text)),
                 Err(e) => return Err(e),
             }
         }
