@@ -26,7 +26,7 @@ pub use history::{HistoryFilter, HistoryPage, Sort};
 pub use outbox::{OutboxRow, OutboxState};
 pub use runs::{Finish, Lease, NewRun};
 pub use schedules::ScheduleState;
-pub use stats::{DayCount, GroupCount, Statistics, StatsFilter};
+pub use stats::{DayCount, DayState, GroupCount, Statistics, StatsFilter};
 
 use sqlx::any::AnyPoolOptions;
 use sqlx::{AnyPool, Connection};

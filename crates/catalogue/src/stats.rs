@@ -40,6 +40,19 @@ pub struct DayCount {
     pub sums: GroupCount,
 }
 
+/// Backups of one schedule that ended the same way on one day.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DayState {
+    /// The schedule.
+    pub name: String,
+    /// The day, counted from 1970 (UTC).
+    pub day: i64,
+    /// How they ended, or that they have not.
+    pub status: String,
+    /// How many.
+    pub count: u64,
+}
+
 /// Statistics over backups.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics {
@@ -118,6 +131,17 @@ impl Catalogue {
         let rows: Vec<Sums> =
             sqlx::query_as(AssertSqlSafe(sql)).bind(filter.from_day).bind(filter.to_day).fetch_all(&self.pool).await?;
         Ok(rows.into_iter().map(group).collect())
+    }
+
+    /// How many backups of each schedule ended how on each day.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] from the database.
+    pub async fn day_states(&self, from_day: i64, to_day: i64) -> Result<Vec<DayState>, CatalogueError> {
+        let sql = "SELECT name, day, status, CAST(SUM(n) AS BIGINT) FROM days WHERE name <> '' AND day >= $1 AND day < $2 \
+                   AND operation = 'backup' GROUP BY name, day, status HAVING SUM(n) > 0 ORDER BY name, day, status";
+        let rows: Vec<(String, i64, String, i64)> = sqlx::query_as(sql).bind(from_day).bind(to_day).fetch_all(&self.pool).await?;
+        Ok(rows.into_iter().map(|(name, day, status, n)| DayState { name, day, status, count: n as u64 }).collect())
     }
 
     /// How many runs there are by operation and status.

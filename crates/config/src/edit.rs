@@ -20,6 +20,9 @@ pub type SettingValue = Value;
 /// A schedule to add: its keys and values, in the order in which they shall stand.
 pub type NewSchedule = Vec<(&'static str, Value)>;
 
+/// The keys of schedules by their names.
+pub type Settings = std::collections::BTreeMap<String, serde_json::Map<String, serde_json::Value>>;
+
 /// A part of the file whose entries have names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
@@ -128,14 +131,14 @@ impl Editor {
     }
 
     fn edit(&self, change: impl FnOnce(&mut DocumentMut, &File) -> Result<(), EditError>) -> Result<(), EditError> {
-        self.edit_if(true, change)
+        self.edit_if(true, change).map(drop)
     }
 
     fn edit_if(
         &self,
         write: bool,
         change: impl FnOnce(&mut DocumentMut, &File) -> Result<(), EditError>,
-    ) -> Result<(), EditError> {
+    ) -> Result<File, EditError> {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&self.lock);
         let lock = lock.map_err(|source| EditError::Io { doing: "lock", path: self.lock.display().to_string(), source })?;
         lock.lock().map_err(self.io("lock"))?;
@@ -146,11 +149,11 @@ impl Editor {
             text.parse().map_err(|e: toml_edit::TomlError| before(FileError { line: None, message: e.message().to_owned() }))?;
         change(&mut document, &file)?;
         let new = document.to_string();
-        parse(&new, self.zone).map_err(EditError::After)?;
+        let file = parse(&new, self.zone).map_err(EditError::After)?;
         if write && new != text {
             self.replace(new.as_bytes())?;
         }
-        Ok(())
+        Ok(file)
     }
 
     /// Writes a new file beside the old one and renames it over it.
@@ -185,19 +188,16 @@ impl Editor {
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
     pub fn add(&self, name: &Name, keys: NewSchedule) -> Result<(), EditError> {
-        self.edit(|document, file| {
-            if file.schedule(name.as_str()).is_some() {
-                return Err(EditError::Exists(name.to_string()));
-            }
-            let mut table = Table::new();
-            table.decor_mut().set_prefix("\n");
-            table.insert("name", Item::Value(name.as_str().into()));
-            for (key, value) in keys {
-                table.insert(key, Item::Value(value));
-            }
-            tables(document)?.push(table);
-            Ok(())
-        })
+        self.edit(|document, file| push(document, file, name, keys))
+    }
+
+    /// What a schedule with these keys would be; nothing is written.
+    ///
+    /// # Errors
+    /// [`EditError`], as [`Editor::add`].
+    pub fn trial(&self, name: &Name, keys: NewSchedule) -> Result<Schedule, EditError> {
+        let mut file = self.edit_if(false, |document, file| push(document, file, name, keys))?;
+        file.schedules.pop().ok_or_else(|| EditError::NoSchedule(name.to_string()))
     }
 
     /// Adds a `[databases.NAME]` or its like.
@@ -355,6 +355,27 @@ impl Editor {
         Ok(document.to_string())
     }
 
+    /// The keys that each schedule sets itself, as they are written, by its name. Secrets are references here, as in the
+    /// file.
+    ///
+    /// # Errors
+    /// [`EditError`] if it cannot be read or is not valid.
+    pub fn settings(&self) -> Result<Settings, EditError> {
+        let text = fs::read_to_string(&self.path).map_err(self.io("read"))?;
+        let before = |error| EditError::Before { path: self.path.display().to_string(), error };
+        parse(&text, self.zone).map_err(before)?;
+        let mut document: DocumentMut =
+            text.parse().map_err(|e: toml_edit::TomlError| before(FileError { line: None, message: e.message().to_owned() }))?;
+        let mut all = Settings::new();
+        for table in tables(&mut document)?.iter() {
+            let name = table.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
+            let keys = table.iter().filter(|(key, _)| *key != "name");
+            let values = keys.filter_map(|(key, item)| item.clone().into_value().ok().map(|v| (key.to_owned(), json(&v))));
+            all.insert(name, values.collect());
+        }
+        Ok(all)
+    }
+
     /// Takes schedules, databases and notifiers of another file in; its defaults go into its schedules. What is there
     /// already must be the same. With `dry_run` nothing is written.
     ///
@@ -432,6 +453,32 @@ fn still(file: &File, name: &str, version: Option<&str>) -> Result<(), EditError
     match (version, file.schedule(name)) {
         (Some(version), Some(schedule)) if version_of(schedule) != version => Err(EditError::Changed(name.to_owned())),
         _ => Ok(()),
+    }
+}
+
+fn push(document: &mut DocumentMut, file: &File, name: &Name, keys: NewSchedule) -> Result<(), EditError> {
+    if file.schedule(name.as_str()).is_some() {
+        return Err(EditError::Exists(name.to_string()));
+    }
+    let mut table = Table::new();
+    table.decor_mut().set_prefix("\n");
+    table.insert("name", Item::Value(name.as_str().into()));
+    for (key, value) in keys {
+        table.insert(key, Item::Value(value));
+    }
+    tables(document)?.push(table);
+    Ok(())
+}
+
+fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::String(s) => s.value().as_str().into(),
+        Value::Integer(n) => (*n.value()).into(),
+        Value::Float(n) => (*n.value()).into(),
+        Value::Boolean(b) => (*b.value()).into(),
+        Value::Datetime(d) => d.value().to_string().into(),
+        Value::Array(list) => list.iter().map(json).collect(),
+        Value::InlineTable(table) => table.iter().map(|(k, v)| (k.to_owned(), json(v))).collect(),
     }
 }
 

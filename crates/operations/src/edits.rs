@@ -2,7 +2,7 @@
 
 use crate::{App, OperationError};
 use backup_config::{Editor, Value};
-use backup_model::Name;
+use backup_model::{Name, Schedule};
 use serde_json::Value as Json;
 use std::path::Path;
 
@@ -74,6 +74,15 @@ fn value(key: &str, json: &Json) -> Result<Value, OperationError> {
     })
 }
 
+/// Settings in the order in which they are written.
+fn keys_of(settings: &Settings) -> Result<backup_config::NewSchedule, OperationError> {
+    if let Some(key) = settings.keys().find(|k| !ORDER.contains(&k.as_str())) {
+        return Err(unknown(key));
+    }
+    let given = ORDER.iter().filter_map(|key| settings.get(*key).filter(|j| !j.is_null()).map(|json| (*key, json)));
+    given.map(|(key, json)| Ok((key, value(key, json)?))).collect()
+}
+
 /// Adds a schedule to the file. Without `allow_missing` its sources must exist.
 ///
 /// # Errors
@@ -86,17 +95,7 @@ pub(crate) fn create(
     allow_missing: bool,
 ) -> Result<(), OperationError> {
     let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-    let mut keys = Vec::new();
-    for key in settings.keys() {
-        if !ORDER.contains(&key.as_str()) {
-            return Err(unknown(key));
-        }
-    }
-    for key in ORDER {
-        if let Some(json) = settings.get(*key).filter(|j| !j.is_null()) {
-            keys.push((*key, value(key, json)?));
-        }
-    }
+    let keys = keys_of(settings)?;
     if !allow_missing {
         for source in settings.get("source").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str) {
             let path = root.join(source);
@@ -130,6 +129,25 @@ impl App {
         create(self.editor()?, self.need_home()?.root(), name, settings, allow_missing)?;
         self.edited(&format!("created the schedule {name}"));
         Ok(())
+    }
+
+    /// What a schedule with these settings would be; nothing is written.
+    ///
+    /// # Errors
+    /// A value is wrong.
+    pub fn try_schedule(&self, settings: &Settings) -> Result<Schedule, OperationError> {
+        // A name that no schedule has: whether one is taken shows when it is added.
+        let name = Name::new(&format!("trial-{}", crate::request::new_uuid().simple()));
+        let name = name.map_err(|e| OperationError::Invalid(e.to_string()))?;
+        Ok(self.editor()?.trial(&name, keys_of(settings)?)?)
+    }
+
+    /// The keys that each schedule sets itself, as they stand in the file, by its name.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not valid.
+    pub fn settings(&self) -> Result<std::collections::BTreeMap<String, Settings>, OperationError> {
+        Ok(self.editor()?.settings()?)
     }
 
     /// Changes settings of a schedule; `null` removes a key. With a version, only if it is still that one.

@@ -33,6 +33,14 @@ impl App {
     /// # Errors
     /// There is no such schedule, or the catalogue cannot be used.
     pub async fn plan_prune(&self, name: &str) -> Result<PrunePlan, OperationError> {
+        self.plan_with(name, None).await
+    }
+
+    /// Decides by other rules than those in force.
+    ///
+    /// # Errors
+    /// As [`App::plan_prune`].
+    pub async fn plan_with(&self, name: &str, keep: Option<Keep>) -> Result<PrunePlan, OperationError> {
         let file = self.valid_file()?;
         let Some(schedule) = file.schedule(name) else {
             return Err(OperationError::NotFound(format!("there is no schedule {name}; `backupctl list` shows all")));
@@ -41,7 +49,7 @@ impl App {
         let records: Vec<ArchiveRecord> = all.into_iter().filter(|r| !r.away).collect();
         let frozen = self.catalogue().schedule_states().await?.remove(name).and_then(|s| s.frozen);
         // Where the home is no destination, it keeps what the next increment builds on.
-        let here = if stays_here(schedule) { schedule.keep } else { Keep { last: Some(1), ..Keep::default() } };
+        let here = if stays_here(schedule) { keep.unwrap_or(schedule.keep) } else { Keep { last: Some(1), ..Keep::default() } };
         let mut decisions = decide(&records, &here, schedule.timezone, self.now());
         let waiting = self.not_copied(schedule).await?;
         for decision in &mut decisions {

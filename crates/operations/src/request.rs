@@ -200,12 +200,12 @@ impl App {
             return Err(OperationError::Invalid(format!("the target {} must be an absolute path", wish.target.display())));
         }
         if self.mode() == Mode::Daemon {
-            let file = self.file();
-            let roots = &file.daemon.restore_roots;
+            let roots = self.restore_roots();
             let plain = wish.target.components().all(|c| !matches!(c, std::path::Component::ParentDir));
             if !plain || !roots.iter().any(|r| wish.target.starts_with(r)) {
                 return Err(OperationError::Forbidden(format!(
-                    "the daemon restores only beneath [daemon] restore_roots, and {} is not; use `backupctl restore`, which works with your own rights",
+                    "the daemon restores only beneath {}, and {} is not; name more folders as [daemon] restore_roots, or use `backupctl restore`, which works with your own rights",
+                    roots.iter().map(|r| r.display().to_string()).collect::<Vec<_>>().join(", "),
                     wish.target.display()
                 )));
             }
@@ -216,6 +216,16 @@ impl App {
         new.request = serde_json::to_value(&wish).unwrap_or_default();
         new.archive = Some((resolved.manifest.map(|m| m.id), resolved.path.display().to_string()));
         self.submit_new(new).await
+    }
+
+    /// Where the daemon may restore files to: `[daemon] restore_roots`, or the folder `restored` of the home.
+    #[must_use]
+    pub fn restore_roots(&self) -> Vec<PathBuf> {
+        let named = self.file().daemon.restore_roots.clone();
+        match self.home() {
+            Some(home) if named.is_empty() => vec![home.root().join("restored")],
+            _ => named,
+        }
     }
 
     /// Asks for verifications: of one archive, of all of a schedule, or of all. A run for each.

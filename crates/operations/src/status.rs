@@ -53,6 +53,12 @@ impl App {
         schedule.trigger.next_after(schedule.timezone, after)
     }
 
+    /// Since when a schedule has been without a good backup for too long, if it has.
+    #[must_use]
+    pub fn stale_since(&self, schedule: &Schedule, state: Option<&ScheduleState>) -> Option<DateTime<Utc>> {
+        crate::alerts::stale(schedule, state, self.now())
+    }
+
     /// All schedules with where they stand, in the file's order.
     ///
     /// # Errors

@@ -30,6 +30,24 @@ fn range(headers: &HeaderMap, size: u64) -> Result<Option<(u64, u64)>, ()> {
     if start >= end { Err(()) } else { Ok(Some((start, end))) }
 }
 
+/// A name for what is downloaded (RFC 6266): in ASCII for everybody, in UTF-8 for who knows that.
+pub(crate) fn attachment(name: &[u8]) -> Option<HeaderValue> {
+    let text = String::from_utf8_lossy(name);
+    let plain: String = text.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '_' }).collect();
+    let mut value = format!("attachment; filename=\"{plain}\"");
+    if plain != text {
+        value.push_str("; filename*=UTF-8''");
+        for byte in text.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                value.push(char::from(byte));
+            } else {
+                value.push_str(&format!("%{byte:02X}"));
+            }
+        }
+    }
+    HeaderValue::from_str(&value).ok()
+}
+
 /// Answers with a file.
 ///
 /// # Errors
@@ -68,19 +86,13 @@ pub(crate) async fn download(path: &Path, headers: &HeaderMap) -> ApiResult<Resp
             }
         }
     });
-    let name: String = path
-        .file_name()
-        .map(|n| n.to_string_lossy())
-        .unwrap_or_default()
-        .chars()
-        .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\') { c } else { '_' })
-        .collect();
     let mut response = Response::new(Body::from_stream(ReceiverStream::new(receiver)));
     let set = response.headers_mut();
     set.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     set.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     set.insert(header::CONTENT_LENGTH, HeaderValue::from(end - start));
-    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename=\"{name}\"")) {
+    let name = path.file_name().map(std::os::unix::ffi::OsStrExt::as_bytes).unwrap_or_default();
+    if let Some(value) = attachment(name) {
         set.insert(header::CONTENT_DISPOSITION, value);
     }
     if asked.is_some() {

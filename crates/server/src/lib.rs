@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod download;
 mod extract;
+mod page;
 mod predecessors;
 mod problem;
 mod receiver;

@@ -209,6 +209,11 @@ POST   /api/v1/notifiers                      admin
 DELETE /api/v1/notifiers/{name}               admin
 POST   /api/v1/notifiers/{name}/test          operate
 GET    /api/v1/stats                          read
+GET    /api/v1/days                           read
+GET    /api/v1/previews                       read
+GET    /api/v1/contents                       operate
+GET    /api/v1/logs                           operate
+GET    /api/v1/folders                        admin
 ";
 
 fn table() -> BTreeMap<(String, String), String> {

@@ -32,9 +32,12 @@ pub use requests::{
     CreateSchedule, DuplicateSchedule, PruneRequest, ReportRequest, RestoreRequest, RunRequest, StopRequest, VerifyRequest,
 };
 pub use runs::{NoteView, ProgressView, RunEvent, RunView};
-pub use schedules::{KeepView, LastRunView, ScheduleView};
+pub use schedules::{KeepView, LastRunView, PreviewView, ScheduleView};
 pub use setup::{ApplyRequest, ImportRequest, ImportedView, SampleRequest, TemplateView};
-pub use system::{DayView, GroupView, PruneView, PrunedThereView, PrunedView, StatsView, StatusView, TrendView};
+pub use system::{
+    DayStateView, DayView, FolderEntryView, GroupView, LogLineView, PruneView, PrunedThereView, PrunedView, StatsView,
+    StatusView, TrendView,
+};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -67,6 +67,15 @@ pub struct ScheduleView {
     pub exclude_caches: bool,
     /// Leave out larger files.
     pub max_file_size: Option<u64>,
+    /// Where its archives go; empty is the home alone.
+    #[serde(default)]
+    pub destinations: Vec<String>,
+    /// Who hears of it.
+    #[serde(default)]
+    pub notify: Vec<String>,
+    /// The keys that it sets itself, as they stand in the file: what an edit may change.
+    #[serde(default)]
+    pub settings: serde_json::Map<String, serde_json::Value>,
     /// When it runs next.
     pub next: Option<DateTime<FixedOffset>>,
     /// Its last run.
@@ -75,6 +84,22 @@ pub struct ScheduleView {
     pub last_good: Option<DateTime<FixedOffset>>,
     /// Why retention is frozen until somebody confirms.
     pub frozen: Option<String>,
+    /// Since when it has had no good backup for longer than it should.
+    #[serde(default)]
+    pub stale: Option<DateTime<FixedOffset>>,
+}
+
+/// What a schedule with certain settings would do.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct PreviewView {
+    /// When it would run, in words.
+    pub trigger: String,
+    /// The zone of its times.
+    pub timezone: String,
+    /// Its next runs, five at most.
+    pub next: Vec<DateTime<FixedOffset>>,
+    /// What its rules of retention would do to the archives of the schedule that was named.
+    pub retention: Option<crate::PruneView>,
 }
 
 /// The last run of a schedule.
@@ -164,6 +189,10 @@ impl ScheduleView {
             one_file_system: s.source.one_file_system,
             exclude_caches: s.source.exclude_caches,
             max_file_size: s.source.max_file_size,
+            destinations: s.destinations.clone().unwrap_or_default(),
+            notify: s.notify.iter().flatten().map(ToString::to_string).collect(),
+            settings: serde_json::Map::new(),
+            stale: None,
             next: None,
             last: None,
             last_good: None,

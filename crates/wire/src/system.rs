@@ -55,6 +55,42 @@ pub struct StatusView {
     pub frozen: Vec<String>,
     /// Whether it is stopping.
     pub stopping: bool,
+    /// Where the page may restore files to.
+    #[serde(default)]
+    pub restore_roots: Vec<String>,
+}
+
+/// How the backups of one schedule ended on one day.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct DayStateView {
+    /// The schedule.
+    pub schedule: String,
+    /// The day (UTC), `YYYY-MM-DD`.
+    pub date: String,
+    /// How they ended, or `pending` or `running`.
+    pub status: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// A line of the daemon's log.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct LogLineView {
+    /// When.
+    pub at: DateTime<FixedOffset>,
+    /// `Error`, `Warning`, `Info`, `Debug` or `Trace`.
+    pub level: String,
+    /// What happened.
+    pub text: String,
+}
+
+/// An entry of a folder of the daemon's machine.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct FolderEntryView {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a folder.
+    pub folder: bool,
 }
 
 /// Sums of a group of backups.

@@ -149,7 +149,7 @@ pub(super) struct EntryParams {
     limit: Option<u64>,
 }
 
-fn entry_path(text: &str, b64: Option<&str>) -> ApiResult<Vec<u8>> {
+pub(super) fn entry_path(text: &str, b64: Option<&str>) -> ApiResult<Vec<u8>> {
     let bytes = bytes_of(text, b64).map_err(ApiError::invalid)?;
     let start = bytes.iter().position(|b| *b != b'/').unwrap_or(bytes.len());
     let end = bytes.iter().rposition(|b| *b != b'/').map_or(start, |e| e + 1);
@@ -276,7 +276,7 @@ pub(super) async fn restore(
     Ok((StatusCode::ACCEPTED, Extension(note), Json(RunView::new(&run, &app.zone()))))
 }
 
-fn prune_view(plan: PrunePlan, there: Vec<PrunedThere>, dry_run: bool) -> PruneView {
+pub(super) fn prune_view(plan: PrunePlan, there: Vec<PrunedThere>, dry_run: bool) -> PruneView {
     let (removed, freed) = plan.going().fold((0, 0), |(n, bytes), a| (n + 1, bytes + a.manifest.archive.size));
     PruneView {
         schedule: plan.schedule,

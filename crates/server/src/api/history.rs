@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use backup_operations::catalogue::{GroupCount, StatsFilter};
 use backup_operations::{App, OperationError};
-use backup_wire::{DayView, GroupView, Problem, StatsView, TrendView};
+use backup_wire::{DayStateView, DayView, GroupView, Page, Problem, StatsView, TrendView};
 use chrono::{Days, NaiveDate};
 use serde::Deserialize;
 
@@ -79,4 +79,29 @@ pub(super) async fn stats(State(app): State<App>, Params(params): Params<StatsPa
         by_schedule: by_schedule.iter().map(group).collect(),
         by_day: stats.by_day.iter().map(|d| DayView { date: date(d.day), sums: group(&d.sums) }).collect(),
     }))
+}
+
+/// Which days.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DaysParams {
+    /// Days to look back, today included, at most 366; 30 by default.
+    days: Option<u32>,
+}
+
+/// How the backups of each schedule ended on each day.
+#[utoipa::path(get, path = "/api/v1/days", params(DaysParams), responses((status = 200, body = Page<DayStateView>), (status = 400, body = Problem)))]
+pub(super) async fn days(State(app): State<App>, Params(params): Params<DaysParams>) -> ApiResult<Json<Page<DayStateView>>> {
+    let days = i64::from(params.days.unwrap_or(30));
+    if !(1..=366).contains(&days) {
+        return Err(ApiError::invalid("days must be from 1 to 366"));
+    }
+    let today = app.now().timestamp().div_euclid(86_400);
+    let states = app.catalogue().day_states(today - days + 1, today + 1).await.map_err(OperationError::from)?;
+    let items: Vec<DayStateView> = states
+        .into_iter()
+        .map(|d| DayStateView { schedule: d.name, date: date(d.day), status: d.status, count: d.count })
+        .collect();
+    let total = items.len() as u64;
+    Ok(Json(Page::new(items, total, 0)))
 }

@@ -3,6 +3,7 @@
 mod access;
 mod archives;
 mod checks;
+mod contents;
 mod databases;
 mod destinations;
 mod docs;
@@ -111,7 +112,12 @@ fn parts() -> (Router<App>, utoipa::openapi::OpenApi) {
         .rule(ADMIN, routes!(notifiers::add))
         .rule(ADMIN, routes!(notifiers::delete))
         .rule(OPERATE, routes!(notifiers::test))
-        .rule(READ, routes!(history::stats));
+        .rule(READ, routes!(history::stats))
+        .rule(READ, routes!(history::days))
+        .rule(READ, routes!(schedules::preview))
+        .rule(OPERATE, routes!(contents::contents))
+        .rule(OPERATE, routes!(system::logs))
+        .rule(ADMIN, routes!(system::folders));
     let (router, mut document) = routes.into_inner().split_for_parts();
     components(document.components.get_or_insert_default());
     (router, document)
@@ -131,9 +137,7 @@ pub fn router(app: App) -> Router {
     router
         .route("/api/docs", get(docs::docs))
         .route("/api/openapi.json", get(async || Json(openapi())))
-        .fallback(async || {
-            ApiError::new(StatusCode::NOT_FOUND, "no_route", "there is no such route; /api/openapi.json lists them")
-        })
+        .fallback(crate::page::page)
         .method_not_allowed_fallback(async || {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "no_method", "this route does not take this method")
         })

@@ -8,18 +8,32 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::{Extension, Json};
 use backup_operations::catalogue::ScheduleState;
 use backup_operations::{App, OperationError};
-use backup_wire::{CreateSchedule, DrillView, DuplicateSchedule, LastRunView, Page, Problem, ProvenView, ScheduleView};
+use backup_wire::{
+    CreateSchedule, DrillView, DuplicateSchedule, LastRunView, Page, PreviewView, Problem, ProvenView, ScheduleView,
+};
 use std::collections::BTreeMap;
 
-fn view(app: &App, states: &BTreeMap<String, ScheduleState>, index: usize) -> Option<ScheduleView> {
+/// Everything that views of schedules are made from.
+struct Known {
+    states: BTreeMap<String, ScheduleState>,
+    settings: BTreeMap<String, backup_operations::Settings>,
+}
+
+async fn known(app: &App) -> ApiResult<Known> {
+    Ok(Known { states: app.schedule_states().await?, settings: app.settings()? })
+}
+
+fn view(app: &App, known: &Known, index: usize) -> Option<ScheduleView> {
     let file = app.file();
     let schedule = file.schedules.get(index)?;
     let zone = schedule.timezone;
     let mut view = ScheduleView::new(index, schedule);
     view.version = backup_operations::config::version_of(schedule);
-    let state = states.get(schedule.name.as_str());
+    let state = known.states.get(schedule.name.as_str());
+    view.settings = known.settings.get(schedule.name.as_str()).cloned().unwrap_or_default();
     let local = |t: chrono::DateTime<chrono::Utc>| t.with_timezone(&zone).fixed_offset();
     view.next = app.next_run(schedule, state).map(local);
+    view.stale = app.stale_since(schedule, state).map(local);
     if let Some(state) = state {
         view.last = state.last_run.map(|run| LastRunView {
             run: run.to_string(),
@@ -65,8 +79,7 @@ type Versioned = ([(HeaderName, String); 1], Json<ScheduleView>);
 
 async fn one(app: &App, word: &str) -> ApiResult<Versioned> {
     let index = index_of(app, word)?;
-    let states = app.schedule_states().await?;
-    let view = view(app, &states, index);
+    let view = view(app, &known(app).await?, index);
     let view = view.ok_or_else(|| OperationError::NotFound(format!("there is no schedule {word}")))?;
     Ok(([(header::ETAG, format!("\"{}\"", view.version))], Json(view)))
 }
@@ -90,8 +103,8 @@ fn name_of(app: &App, word: &str) -> ApiResult<String> {
 #[utoipa::path(get, path = "/api/v1/schedules", params(Paging), responses((status = 200, body = Page<ScheduleView>), (status = 400, body = Problem)))]
 pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>) -> ApiResult<Json<Page<ScheduleView>>> {
     fresh(&app)?;
-    let states = app.schedule_states().await?;
-    Ok(Json(paging.page_of((0..app.file().schedules.len()).filter_map(|i| view(&app, &states, i)).collect())?))
+    let known = known(&app).await?;
+    Ok(Json(paging.page_of((0..app.file().schedules.len()).filter_map(|i| view(&app, &known, i)).collect())?))
 }
 
 /// Makes a schedule.
@@ -174,4 +187,37 @@ pub(super) async fn confirm(State(app): State<App>, Path(word): Path<String>) ->
     let name = name_of(&app, &word)?;
     app.confirm(&name).await?;
     one(&app, &name).await
+}
+
+/// What is tried.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct PreviewParams {
+    /// The settings as a JSON object, as for a new schedule.
+    settings: String,
+    /// A schedule whose archives the rules of retention are tried on.
+    schedule: Option<String>,
+}
+
+/// What a schedule with certain settings would do: its next runs, and which archives it would keep. Nothing is changed.
+#[utoipa::path(get, path = "/api/v1/previews", params(PreviewParams), responses((status = 200, body = PreviewView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn preview(State(app): State<App>, Params(params): Params<PreviewParams>) -> ApiResult<Json<PreviewView>> {
+    let settings: backup_operations::Settings =
+        serde_json::from_str(&params.settings).map_err(|e| ApiError::invalid(format!("settings is no JSON object: {e}")))?;
+    let tried = app.try_schedule(&settings)?;
+    let mut next = Vec::new();
+    let mut at = app.now();
+    while let Some(time) = tried.trigger.next_after(tried.timezone, at).filter(|_| next.len() < 5) {
+        next.push(time.with_timezone(&tried.timezone).fixed_offset());
+        at = time;
+    }
+    let retention = match &params.schedule {
+        Some(word) => {
+            let plan = app.plan_with(&name_of(&app, word)?, Some(tried.keep)).await?;
+            Some(super::archives::prune_view(plan, Vec::new(), true))
+        }
+        None => None,
+    };
+    let timezone = tried.timezone.name().to_owned();
+    Ok(Json(PreviewView { trigger: tried.trigger.to_string(), timezone, next, retention }))
 }

@@ -78,9 +78,18 @@ fn document(paths: &mut Paths, rule: Rule) {
         // The predecessors' routes refuse in shapes of their own.
         let ours = path.starts_with("/api/v1/") || !path.starts_with("/api/");
         let names: Vec<String> = path.split('{').skip(1).filter_map(|p| p.split_once('}')).map(|(n, _)| n.to_owned()).collect();
-        let operations: [&mut Option<Operation>; 5] =
-            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
+        let operations: [(&str, &mut Option<Operation>); 5] = [
+            ("get", &mut item.get),
+            ("put", &mut item.put),
+            ("post", &mut item.post),
+            ("delete", &mut item.delete),
+            ("patch", &mut item.patch),
+        ];
+        for (method, operation) in operations {
+            let Some(operation) = operation else { continue };
+            // Names of handlers repeat, ids must not (OpenAPI 3.1, 4.8.10).
+            let words: Vec<&str> = path.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();
+            operation.operation_id = Some(format!("{method}_{}", words.join("_")));
             operation.security = Some(match rule {
                 Rule::Public => Vec::new(),
                 Rule::Needs(scope) => ["token", "session"].map(|way| SecurityRequirement::new(way, [scope.as_str()])).to_vec(),

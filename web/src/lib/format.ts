@@ -1,0 +1,101 @@
+import type { Language } from "../i18n";
+
+const UNITS = {
+  en: ["B", "KB", "MB", "GB", "TB", "PB"],
+  fr: ["o", "Ko", "Mo", "Go", "To", "Po"],
+};
+
+/** Narrow no-break space, as French sets it before units. */
+const NARROW = "\u202f";
+
+/** Bytes in steps of 1024 with one decimal, as the command line writes them. */
+export function size(bytes: number, language: Language): string {
+  let value = bytes;
+  let unit = 0;
+  while (value >= 1024 && unit < 5) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 ? 0 : 1;
+  const text = new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  return `${text}${NARROW}${UNITS[language][unit]}`;
+}
+
+export function count(value: number, language: Language): string {
+  return new Intl.NumberFormat(language).format(value);
+}
+
+export function percent(value: number, language: Language, digits = 0): string {
+  return new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: digits }).format(value);
+}
+
+/** Seconds as people say them: 0.8 s, 42 s, 3 min 20 s, 2 h 5 min. */
+export function duration(seconds: number, language: Language): string {
+  const number = (value: number, digits = 0) => new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+  if (seconds < 10) return `${number(seconds, 1)}${NARROW}s`;
+  if (seconds < 60) return `${number(seconds)}${NARROW}s`;
+  const whole = Math.round(seconds);
+  const [days, hours, minutes, rest] = [
+    Math.floor(whole / 86_400),
+    Math.floor((whole % 86_400) / 3600),
+    Math.floor((whole % 3600) / 60),
+    whole % 60,
+  ];
+  const day = language === "fr" ? "j" : "d";
+  if (days > 0) return hours > 0 ? `${days}${NARROW}${day} ${hours}${NARROW}h` : `${days}${NARROW}${day}`;
+  if (hours > 0) return minutes > 0 ? `${hours}${NARROW}h ${minutes}${NARROW}min` : `${hours}${NARROW}h`;
+  return rest > 0 ? `${minutes}${NARROW}min ${rest}${NARROW}s` : `${minutes}${NARROW}min`;
+}
+
+/** The clock time that an RFC 3339 text itself shows, whatever zone the browser is in: the daemon's times stay the daemon's. */
+function shown(time: string): Date {
+  return new Date(`${time.slice(0, 19)}Z`);
+}
+
+export function dateTime(time: string, language: Language, seconds = false): string {
+  return new Intl.DateTimeFormat(language, {
+    dateStyle: "medium",
+    timeStyle: seconds ? "medium" : "short",
+    timeZone: "UTC",
+  }).format(shown(time));
+}
+
+export function weekdayTime(time: string, language: Language): string {
+  return new Intl.DateTimeFormat(language, {
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    hour: "2-digit",
+    minute: "2-digit",
+    timeZone: "UTC",
+  }).format(shown(time));
+}
+
+export function date(day: string, language: Language): string {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${day.slice(0, 10)}T00:00:00Z`));
+}
+
+export function shortDate(day: string, language: Language): string {
+  return new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" }).format(
+    new Date(`${day.slice(0, 10)}T00:00:00Z`),
+  );
+}
+
+const STEPS: [Intl.RelativeTimeFormatUnit, number][] = [
+  ["year", 31_536_000],
+  ["month", 2_592_000],
+  ["week", 604_800],
+  ["day", 86_400],
+  ["hour", 3600],
+  ["minute", 60],
+];
+
+/** How long ago, or in how long. */
+export function relative(time: string, language: Language, now = Date.now()): string {
+  const seconds = (new Date(time).getTime() - now) / 1000;
+  const words = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+  for (const [unit, length] of STEPS) {
+    if (Math.abs(seconds) >= length) return words.format(Math.round(seconds / length), unit);
+  }
+  return words.format(Math.round(seconds), "second");
+}

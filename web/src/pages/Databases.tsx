@@ -1,0 +1,243 @@
+import { Badge, Button, Card, Group, PasswordInput, SegmentedControl, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { IconDatabase, IconPlus, IconTrash } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { http, take, type Database } from "../api/client";
+import { queries } from "../api/queries";
+import { ArchiveTable } from "../components/ArchiveTable";
+import { CommandLine, Confirm, Empty, Facts, Loaded, PageTitle, useToast } from "../components/basics";
+import { FormModal } from "../components/FormModal";
+import { useAction, useMay, useStart } from "../components/hooks";
+import { Link, LinkButton } from "../components/Link";
+import { Test } from "../components/Test";
+import { useText } from "../i18n";
+import { command, curl } from "../lib/cli";
+
+type How = "password" | "password_file" | "password_env";
+
+function Add({ opened, close }: { opened: boolean; close: () => void }) {
+  const { t } = useText();
+  const toast = useToast();
+  const [name, setName] = useState("");
+  const [url, setUrl] = useState("");
+  const [how, setHow] = useState<How>("password");
+  const [secret, setSecret] = useState("");
+  const add = useAction(
+    () => take(http.POST("/api/v1/databases", { body: { name, url, [how]: secret || undefined } })),
+    (made) => {
+      toast.success(t("databases.added", { name: made.name }), t("databases.added.text"));
+      setName("");
+      setUrl("");
+      setSecret("");
+      close();
+    },
+  );
+  return (
+    <FormModal
+      opened={opened}
+      close={close}
+      title={t("databases.add")}
+      action={t("databases.add")}
+      busy={add.isPending}
+      error={add.error}
+      submit={() => add.mutate(undefined)}
+    >
+      <TextInput label={t("form.name")} value={name} onChange={(e) => setName(e.currentTarget.value)} data-autofocus required />
+      <TextInput
+        label={t("databases.url")}
+        description={t("databases.urlHint")}
+        placeholder="postgres://backup@127.0.0.1:5432/shop"
+        value={url}
+        onChange={(e) => setUrl(e.currentTarget.value)}
+        className="mono"
+        required
+      />
+      <div>
+        <Text size="sm" fw={500} mb={4}>
+          {t("login.password")}
+        </Text>
+        <SegmentedControl
+          aria-label={t("secret.how")}
+          value={how}
+          onChange={(value) => setHow(value as How)}
+          data={(["password", "password_file", "password_env"] as const).map((value) => ({ value, label: t(`secret.${value}`) }))}
+        />
+      </div>
+      {how === "password" ? (
+        <PasswordInput
+          label={t("login.password")}
+          description={t("secret.kept")}
+          value={secret}
+          onChange={(e) => setSecret(e.currentTarget.value)}
+          autoComplete="new-password"
+          visibilityToggleButtonProps={{ "aria-label": t("login.showPassword"), tabIndex: 0 }}
+        />
+      ) : (
+        <TextInput label={t(`secret.${how}`)} value={secret} onChange={(e) => setSecret(e.currentTarget.value)} />
+      )}
+      <CommandLine
+        line={command(
+          "database",
+          "add",
+          name || "NAME",
+          "--url",
+          url || "URL",
+          how === "password_file" && "--password-file",
+          how === "password_file" && secret,
+          how === "password_env" && "--password-env",
+          how === "password_env" && secret,
+          how === "password" && secret !== "" && "--password-stdin",
+        )}
+      />
+    </FormModal>
+  );
+}
+
+function Versions({ database }: { database: Database }) {
+  const { t } = useText();
+  const lists = useQuery({
+    queryKey: ["archives", "of", database.schedules.join()],
+    queryFn: () =>
+      Promise.all(
+        database.schedules.map((schedule) =>
+          take(http.GET("/api/v1/archives", { params: { query: { schedule, limit: 20 } } })).then((p) => p.items),
+        ),
+      ).then((all) => all.flat().sort((a, b) => b.started.localeCompare(a.started))),
+  });
+  return (
+    <Loaded query={lists}>
+      {(archives) =>
+        archives.length === 0 ? (
+          <Text size="sm" c="dimmed">
+            {t("databases.noVersions")}
+          </Text>
+        ) : (
+          <ArchiveTable archives={archives.slice(0, 20)} withSchedule={database.schedules.length > 1} />
+        )
+      }
+    </Loaded>
+  );
+}
+
+function DatabaseCard({ database: d }: { database: Database }) {
+  const { t } = useText();
+  const may = useMay();
+  const toast = useToast();
+  const start = useStart();
+  const [open, setOpen] = useState(false);
+  const [doomed, setDoomed] = useState(false);
+  const remove = useAction(
+    () => take(http.DELETE("/api/v1/databases/{name}", { params: { path: { name: d.name } } })),
+    () => {
+      setDoomed(false);
+      toast.success(t("databases.deleted", { name: d.name }));
+    },
+  );
+  return (
+    <Card component="article" aria-label={d.name}>
+      <Stack>
+        <Group justify="space-between">
+          <Group gap="sm">
+            <IconDatabase size={22} aria-hidden />
+            <Title order={2}>{d.name}</Title>
+            <Badge color="gray">{d.engine}</Badge>
+          </Group>
+          {may.admin && (
+            <Button size="sm" variant="subtle" color="red" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => setDoomed(true)}>
+              {t("action.delete")}
+            </Button>
+          )}
+        </Group>
+        <Facts
+          rows={[
+            [t("databases.url"), <span className="mono">{d.url}</span>],
+            [t("login.password"), d.password ? t("databases.hasPassword") : t("databases.noPassword")],
+            [
+              t("nav.configurations"),
+              d.schedules.length > 0 ? (
+                <Group gap="xs">
+                  {d.schedules.map((name) => (
+                    <Link key={name} to="/configurations/$name" params={{ name }} size="sm">
+                      {name}
+                    </Link>
+                  ))}
+                </Group>
+              ) : (
+                t("databases.noSchedule")
+              ),
+            ],
+          ]}
+        />
+        <Group align="flex-start">
+          {may.operate && (
+            <Test
+              name={d.name}
+              run={() => take(http.POST("/api/v1/databases/{name}/test", { params: { path: { name: d.name } } }))}
+            />
+          )}
+          {may.operate && d.schedules[0] && (
+            <Button size="sm" loading={start.isPending} onClick={() => start.mutate({ schedule: d.schedules[0] ?? "" })}>
+              {t("action.runNow")}
+            </Button>
+          )}
+          {may.admin && (
+            <LinkButton size="sm" variant={d.schedules.length === 0 ? "filled" : "default"} to="/configurations/new" search={{ database: d.name }}>
+              {t("databases.schedule")}
+            </LinkButton>
+          )}
+          <Button size="sm" variant="default" aria-expanded={open} onClick={() => setOpen(!open)}>
+            {t("databases.versions")}
+          </Button>
+        </Group>
+        {open && <Versions database={d} />}
+        <CommandLine line={command("database", "test", d.name)} curl={curl("POST", `/api/v1/databases/${d.name}/test`)} />
+      </Stack>
+      <Confirm
+        opened={doomed}
+        title={t("databases.delete", { name: d.name })}
+        action={t("action.delete")}
+        busy={remove.isPending}
+        error={remove.error}
+        close={() => setDoomed(false)}
+        confirm={() => remove.mutate(undefined)}
+      >
+        <Text size="sm">{t("databases.delete.text")}</Text>
+        <CommandLine line={command("database", "delete", d.name)} />
+      </Confirm>
+    </Card>
+  );
+}
+
+export function Databases() {
+  const { t } = useText();
+  const may = useMay();
+  const [adding, add] = useDisclosure();
+  const databases = useQuery(queries.databases());
+  const button = may.admin && (
+    <Button leftSection={<IconPlus size={16} aria-hidden />} onClick={add.open}>
+      {t("databases.add")}
+    </Button>
+  );
+  return (
+    <>
+      <PageTitle title={t("nav.databases")} text={t("databases.text")}>
+        {button}
+      </PageTitle>
+      <Loaded query={databases}>
+        {(list) =>
+          list.length === 0 ? (
+            <Empty text={t("databases.empty")}>{button}</Empty>
+          ) : (
+            <SimpleGrid cols={1}>
+              {list.map((d) => (
+                <DatabaseCard key={d.name} database={d} />
+              ))}
+            </SimpleGrid>
+          )
+        }
+      </Loaded>
+      <Add opened={adding} close={add.close} />
+    </>
+  );
+}
