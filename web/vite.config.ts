@@ -25,6 +25,8 @@ export default defineConfig({
   plugins: [react(), texts()],
   build: {
     target: "es2023",
+    // What the styles use as it is: light-dark() (CSS Color 5).
+    cssTarget: ["chrome123", "firefox120", "safari17.5"],
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     rolldownOptions: {

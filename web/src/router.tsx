@@ -10,6 +10,7 @@ import {
 import { queries } from "./api/queries";
 import { ErrorBox } from "./components/basics";
 import { Shell } from "./components/Shell";
+import { setZone } from "./lib/format";
 import { Dashboard } from "./pages/Dashboard";
 import { NotFound } from "./pages/NotFound";
 
@@ -48,7 +49,10 @@ const inside = createRoute({
   component: Shell,
   beforeLoad: async ({ context, location }) => {
     const session = await context.client.ensureQueryData(queries.session());
-    if (session.actor) return;
+    if (session.actor) {
+      setZone((await context.client.ensureQueryData(queries.status())).timezone);
+      return;
+    }
     if (session.setup_needed) throw redirect({ to: "/setup" });
     throw redirect({ to: "/login", search: { next: location.href === "/" ? undefined : location.href } });
   },

@@ -1,4 +1,5 @@
 import {
+  Anchor,
   Badge,
   Button,
   Card,
@@ -70,7 +71,12 @@ export const theme = createTheme({
   variantColorResolver,
   respectReducedMotion: true,
   components: {
-    Badge: Badge.extend({ defaultProps: { tt: "none", radius: "sm", fw: 600, variant: "light" } }),
+    // Links are as large as what they stand in.
+    Anchor: Anchor.extend({ defaultProps: { inherit: true } }),
+    Badge: Badge.extend({
+      defaultProps: { tt: "none", radius: "sm", fw: 600, variant: "light" },
+      styles: { root: { flexShrink: 0, width: "max-content", maxWidth: "100%" } },
+    }),
     Card: Card.extend({ defaultProps: { withBorder: true, padding: "lg", radius: "md" } }),
     Button: Button.extend({ defaultProps: { radius: "md" } }),
   },

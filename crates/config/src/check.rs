@@ -95,6 +95,12 @@ impl Reader {
         Ok(())
     }
 
+    fn timezone(&self, item: &Item) -> Found<Tz> {
+        let text = self.text_of(item, "timezone")?;
+        let message = format!("{text:?} is no timezone; write an IANA name such as \"Europe/Paris\"");
+        self.parsed(item, text.parse::<Tz>().map_err(|_| message))
+    }
+
     pub(crate) fn text_of<'i>(&self, item: &'i Item, key: &str) -> Found<&'i str> {
         match item.as_str() {
             Some(text) => Ok(text),
@@ -171,10 +177,12 @@ impl Reader {
             None => PredecessorSettings::default(),
         };
         let defaults_encrypt = defaults.is_some_and(|d| d.get("encrypt").is_some());
+        let timezone = defaults.and_then(|d| d.get("timezone")).map(|item| self.timezone(item)).transpose()?;
         let receiver = top.get("receiver").map(|item| self.receiver(item)).transpose()?;
         let destinations = top.get("destinations").map(|item| self.destinations(item)).transpose()?.unwrap_or_default();
         let schedules = Vec::new();
-        let mut file = File { daemon, receiver, destinations, databases, notifiers, predecessors, defaults_encrypt, schedules };
+        let mut file =
+            File { daemon, receiver, destinations, databases, notifiers, predecessors, defaults_encrypt, timezone, schedules };
         if let Some(defaults) = defaults {
             self.known_notifiers(&file, &[defaults])?;
             self.known_destinations(&file, &[defaults])?;
@@ -302,11 +310,7 @@ impl Reader {
             None => Content::default(),
         };
         let timezone = match get("timezone") {
-            Some(item) => {
-                let text = self.text_of(item, "timezone")?;
-                let message = format!("{text:?} is no timezone; write an IANA name such as \"Europe/Paris\"");
-                self.parsed(item, text.parse::<Tz>().map_err(|_| message))?
-            }
+            Some(item) => self.timezone(item)?,
             None => self.zone,
         };
         let compression = match get("compression") {

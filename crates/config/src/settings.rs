@@ -24,6 +24,8 @@ pub struct File {
     pub predecessors: PredecessorSettings,
     /// Whether `[defaults]` says how archives are encrypted.
     pub defaults_encrypt: bool,
+    /// The zone that `[defaults]` names.
+    pub timezone: Option<chrono_tz::Tz>,
     /// Every `[[schedule]]`, in the file's order: the index of `list` is the place here.
     pub schedules: Vec<Schedule>,
 }

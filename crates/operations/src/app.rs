@@ -216,10 +216,10 @@ impl App {
         self.0.mode
     }
 
-    /// The zone of this machine.
+    /// The zone in which times are shown and days begin: that of `[defaults]`, or else this machine's.
     #[must_use]
     pub fn zone(&self) -> Tz {
-        self.0.zone
+        self.file().timezone.unwrap_or(self.0.zone)
     }
 
     /// This machine's name.

@@ -63,33 +63,43 @@ fn line(text: &str) -> Option<LogLine> {
     Some(LogLine { at: DateTime::parse_from_rfc3339(at).ok()?, level: level.to_owned(), text: rest.to_owned() })
 }
 
+/// The end of a log; nothing if there is none.
+fn end_of(path: &Path) -> Result<String, OperationError> {
+    let failed = |e: std::io::Error| OperationError::Failed(format!("cannot read {}: {e}", path.display()));
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(e) => return Err(failed(e)),
+    };
+    let size = file.metadata().map_err(failed)?.len();
+    file.seek(SeekFrom::Start(size.saturating_sub(LOG_END))).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(LOG_END).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 impl App {
-    /// The newest lines of the daemon's log that fit, oldest first. Only the end of the log is looked at.
+    /// The newest lines of the logs that fit, the daemon's and those of `backupctl`, oldest first. Only the end of each is
+    /// looked at.
     ///
     /// # Errors
-    /// The log cannot be read.
+    /// A log cannot be read.
     pub fn log_lines(&self, filter: &LogFilter) -> Result<Vec<LogLine>, OperationError> {
-        let path = self.need_home()?.logs().join("backupd.log");
-        let failed = |e: std::io::Error| OperationError::Failed(format!("cannot read {}: {e}", path.display()));
-        let mut file = match std::fs::File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(failed(e)),
-        };
-        let size = file.metadata().map_err(failed)?.len();
-        file.seek(SeekFrom::Start(size.saturating_sub(LOG_END))).map_err(failed)?;
-        let mut bytes = Vec::new();
-        file.take(LOG_END).read_to_end(&mut bytes).map_err(failed)?;
         let needle = filter.text.as_ref().map(|t| t.to_lowercase());
-        let all = String::from_utf8_lossy(&bytes);
         let fits = |l: &LogLine| {
             filter.level.as_ref().is_none_or(|w| l.level.eq_ignore_ascii_case(w))
                 && filter.from.is_none_or(|t| l.at >= t)
                 && filter.to.is_none_or(|t| l.at <= t)
                 && needle.as_ref().is_none_or(|n| l.text.to_lowercase().contains(n))
         };
-        let mut found: Vec<LogLine> = all.lines().rev().filter_map(line).filter(fits).take(filter.limit).collect();
-        found.reverse();
+        let logs = self.need_home()?.logs();
+        let mut found = Vec::new();
+        for name in ["backupd.log", "backupctl.log"] {
+            let end = end_of(&logs.join(name))?;
+            found.extend(end.lines().filter_map(line).filter(fits));
+        }
+        found.sort_by_key(|l| l.at);
+        found.drain(..found.len().saturating_sub(filter.limit));
         Ok(found)
     }
 

@@ -154,6 +154,8 @@ impl App {
         if !record.away {
             self.remove_archive(record).await?;
         }
+        // A daemon sees to the copies at once.
+        self.wake_copies();
         Ok(())
     }
 

@@ -19,6 +19,9 @@ import { CommandLine, Confirm, useFormat, useToast, When, Wide } from "./basics"
 import { useAction, useMay, useWord, watch } from "./hooks";
 import { Link, LinkButton } from "./Link";
 
+/** The roles and users of a server: loaded by hand, for they belong to no database. */
+export const rolesOnly = (a: Archive) => a.database != null && a.database.database == null;
+
 /** Archives with all that can be done with them. */
 export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; withSchedule?: boolean }) {
   const { t } = useText();
@@ -71,7 +74,7 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
               <Table.Th ta="right">{t("field.contents")}</Table.Th>
               <Table.Th>{t("field.state")}</Table.Th>
               <Table.Th>
-                <span className="mantine-visually-hidden">{t("field.actions")}</span>
+                <span className="unseen">{t("field.actions")}</span>
               </Table.Th>
             </Table.Tr>
           </Table.Thead>
@@ -79,7 +82,9 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
             {archives.map((a) => (
               <Table.Tr key={a.id}>
                 <Table.Td style={{ whiteSpace: "nowrap" }}>
-                  {a.database ? (
+                  {rolesOnly(a) ? (
+                    <When time={a.started} />
+                  ) : a.database ? (
                     <Link to="/restore/$archive" params={{ archive: a.id }} search={{}}>
                       <When time={a.started} />
                     </Link>
@@ -96,10 +101,14 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
                     </Link>
                   </Table.Td>
                 )}
-                <Table.Td>{a.database ? word("content", a.content) : word("kind", a.kind)}</Table.Td>
+                <Table.Td>
+                  {rolesOnly(a) ? t("archive.roles") : a.database ? word("content", a.content) : word("kind", a.kind)}
+                </Table.Td>
                 <Table.Td ta="right">{f.size(a.size)}</Table.Td>
                 <Table.Td ta="right">
-                  {a.database
+                  {rolesOnly(a)
+                    ? ""
+                    : a.database
                     ? t("archive.tables", { count: a.database.tables_count, rows: f.count(a.database.records_count) })
                     : t("run.files", { count: a.files })}
                 </Table.Td>
@@ -121,7 +130,7 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
                 </Table.Td>
                 <Table.Td>
                   <Group gap={6} wrap="nowrap" justify="flex-end">
-                    {may.operate && (
+                    {may.operate && !rolesOnly(a) && (
                       <LinkButton
                         size="compact-sm"
                         variant="light"

@@ -10,11 +10,12 @@ export interface Series {
   values: number[];
 }
 
-/** The lowest "round" number that is not below: 1, 2 or 5 times a power of ten. */
-export function roundUp(value: number): number {
+/** The lowest "round" number that is not below: 1, 2 or 5 times a power of ten; of bytes, of a unit. */
+export function roundUp(value: number, bytes = false): number {
   if (value <= 0) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
-  return ([1, 2, 5, 10].find((n) => n * power >= value) ?? 10) * power;
+  const unit = bytes ? 1024 ** Math.floor(Math.log(value) / Math.log(1024)) : 1;
+  const power = 10 ** Math.floor(Math.log10(value / unit));
+  return ([1, 2, 5, 10].find((n) => n * power * unit >= value) ?? 10) * power * unit;
 }
 
 /** Stacked bars with an axis, and the same as a table. */
@@ -24,18 +25,20 @@ export function Bars({
   series,
   show,
   height = 180,
+  bytes,
 }: {
   title: string;
   labels: string[];
   series: Series[];
   show: (value: number) => string;
   height?: number;
+  bytes?: boolean;
 }) {
   const { t } = useText();
   const { ref, width } = useElementSize();
   const [table, setTable] = useState(false);
   const sums = labels.map((_, i) => series.reduce((sum, s) => sum + (s.values[i] ?? 0), 0));
-  const top = roundUp(Math.max(...sums, 0));
+  const top = roundUp(Math.max(...sums, 0), bytes);
   const [left, bottom] = [64, 22];
   const [plotWidth, plotHeight] = [Math.max(width - left, 0), height - bottom - 8];
   const step = plotWidth / Math.max(labels.length, 1);

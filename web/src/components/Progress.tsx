@@ -50,7 +50,7 @@ export function Progress({ progress, compact }: { progress: Figures; compact?: b
           {progress.current}
         </Text>
       )}
-      <span role="status" aria-live="polite" style={{ position: "absolute", left: -9999 }}>
+      <span role="status" aria-live="polite" className="unseen">
         {told}
       </span>
     </Stack>

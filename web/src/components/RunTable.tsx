@@ -36,7 +36,7 @@ export function RunTable({ runs }: { runs: Run[] }) {
               <Table.Th ta="right">{t("field.duration")}</Table.Th>
               <Table.Th ta="right">{t("field.size")}</Table.Th>
               <Table.Th>
-                <span className="mantine-visually-hidden">{t("field.actions")}</span>
+                <span className="unseen">{t("field.actions")}</span>
               </Table.Th>
             </Table.Tr>
           </Table.Thead>

@@ -100,8 +100,17 @@ export const SECTIONS: { title: Key; items: { to: Place; text: Key; icon: typeof
   },
 ];
 
+/** Under which entry of the navigation a path belongs. */
+function placeOf(path: string): Place | undefined {
+  if (path === "/") return "/";
+  if (path.startsWith("/runs/")) return "/history";
+  if (path.startsWith("/browse/") || path.startsWith("/restore/")) return "/archives";
+  return SECTIONS.flatMap((s) => s.items).find((item) => item.to !== "/" && path.startsWith(item.to))?.to;
+}
+
 const Shortcuts = lazy(() => import("./Shortcuts"));
-const Palette = lazy(() => import("./Palette"));
+const palettePiece = () => import("./Palette");
+const Palette = lazy(palettePiece);
 
 /** Two keys one after the other: G, then where to. */
 function useGo(go: (to: "/" | "/configurations" | "/history" | "/archives") => void) {
@@ -176,7 +185,7 @@ export function Logo() {
   return (
     <Group gap={8} wrap="nowrap">
       <img src="/icon.svg" alt="" width={28} height={28} />
-      <Text fw={700} size="lg">
+      <Text fw={700} size="lg" visibleFrom="xs">
         backupd
       </Text>
     </Group>
@@ -198,7 +207,13 @@ export function Shell() {
   const status = useQuery(queries.status()).data;
   const offline = useOffline();
   const path = useLocation({ select: (l) => l.pathname });
+  const here = placeOf(path);
   useRunEnds();
+  useEffect(() => {
+    // Fetched once the page has come to rest, so that it opens at the first key.
+    const timer = setTimeout(() => void palettePiece(), 1500);
+    return () => clearTimeout(timer);
+  }, []);
   useEffect(close, [path, close]);
   useHotkeys([
     ["mod+K", openPalette],
@@ -217,7 +232,7 @@ export function Shell() {
   return (
     <AppShell
       header={{ height: 56 }}
-      navbar={{ width: 232, breakpoint: "md", collapsed: { mobile: !menu } }}
+      navbar={{ width: 248, breakpoint: "md", collapsed: { mobile: !menu } }}
       padding={{ base: "sm", sm: "lg" }}
     >
       <a className="skip" href="#main">
@@ -299,8 +314,8 @@ export function Shell() {
                     to={item.to}
                     label={t(item.text)}
                     leftSection={<item.icon size={18} stroke={1.7} aria-hidden />}
-                    active={item.to === "/" ? path === "/" : path.startsWith(item.to)}
-                    aria-current={(item.to === "/" ? path === "/" : path.startsWith(item.to)) ? "page" : undefined}
+                    active={item.to === here}
+                    aria-current={item.to === here ? "page" : undefined}
                     style={{ borderRadius: 8 }}
                   />
                 ))}

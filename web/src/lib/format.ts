@@ -32,6 +32,7 @@ export function percent(value: number, language: Language, digits = 0): string {
 /** Seconds as people say them: 0.8 s, 42 s, 3 min 20 s, 2 h 5 min. */
 export function duration(seconds: number, language: Language): string {
   const number = (value: number, digits = 0) => new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+  if (seconds < 1) return `${number(seconds, 2)}${NARROW}s`;
   if (seconds < 10) return `${number(seconds, 1)}${NARROW}s`;
   if (seconds < 60) return `${number(seconds)}${NARROW}s`;
   const whole = Math.round(seconds);
@@ -47,17 +48,18 @@ export function duration(seconds: number, language: Language): string {
   return rest > 0 ? `${minutes}${NARROW}min ${rest}${NARROW}s` : `${minutes}${NARROW}min`;
 }
 
-/** The clock time that an RFC 3339 text itself shows, whatever zone the browser is in: the daemon's times stay the daemon's. */
-function shown(time: string): Date {
-  return new Date(`${time.slice(0, 19)}Z`);
+/** The zone in which all times are shown: the daemon's, whatever zone the browser is in. */
+let zone: string | undefined;
+export function setZone(name: string) {
+  zone = name;
 }
 
 export function dateTime(time: string, language: Language, seconds = false): string {
   return new Intl.DateTimeFormat(language, {
     dateStyle: "medium",
     timeStyle: seconds ? "medium" : "short",
-    timeZone: "UTC",
-  }).format(shown(time));
+    timeZone: zone,
+  }).format(new Date(time));
 }
 
 export function weekdayTime(time: string, language: Language): string {
@@ -67,8 +69,8 @@ export function weekdayTime(time: string, language: Language): string {
     month: "short",
     hour: "2-digit",
     minute: "2-digit",
-    timeZone: "UTC",
-  }).format(shown(time));
+    timeZone: zone,
+  }).format(new Date(time));
 }
 
 export function date(day: string, language: Language): string {

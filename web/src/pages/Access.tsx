@@ -110,7 +110,7 @@ function Users() {
                   <Table.Th>{t("users.factor")}</Table.Th>
                   <Table.Th>{t("users.lastSeen")}</Table.Th>
                   <Table.Th>
-                    <span className="mantine-visually-hidden">{t("field.actions")}</span>
+                    <span className="unseen">{t("field.actions")}</span>
                   </Table.Th>
                 </Table.Tr>
               </Table.Thead>
@@ -256,7 +256,7 @@ function Tokens() {
                     <Table.Th>{t("tokens.expires")}</Table.Th>
                     <Table.Th>{t("tokens.lastUsed")}</Table.Th>
                     <Table.Th>
-                      <span className="mantine-visually-hidden">{t("field.actions")}</span>
+                      <span className="unseen">{t("field.actions")}</span>
                     </Table.Th>
                   </Table.Tr>
                 </Table.Thead>

@@ -167,7 +167,7 @@ function Folder({
             {t("field.changed")}
           </span>
           <span role="columnheader">
-            <span className="mantine-visually-hidden">{t("field.actions")}</span>
+            <span className="unseen">{t("field.actions")}</span>
           </span>
         </div>
         <div role="rowgroup" style={{ height: rows.getTotalSize(), position: "relative" }}>
@@ -397,7 +397,7 @@ export function Browse() {
                 <nav aria-label={t("browse.where")}>
                   <Breadcrumbs separatorMargin={4} styles={{ root: { flexWrap: "wrap" } }}>
                     <Link to="/browse/$archive" params={{ archive: id }} search={{ path: "/" }}>
-                      /
+                      {t("browse.top")}
                     </Link>
                     {parts.map((part, i) => (
                       <Link

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Card, Group, Menu, SimpleGrid, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
+import { ActionIcon, Box, Button, Card, Group, Menu, SimpleGrid, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
 import { IconCircleCheck, IconCircleX, IconAlertTriangle, IconInfoCircle, IconPlayerPlay, IconPlus, IconRefresh } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -237,6 +237,7 @@ export function Dashboard() {
                 {t("common.seeAll")}
               </Link>
             </Group>
+            <Box visibleFrom="sm">
             <Wide label={t("dashboard.states")}>
               <Table verticalSpacing="xs">
                 <Table.Thead>
@@ -246,7 +247,7 @@ export function Dashboard() {
                     <Table.Th>{t("dashboard.days", { count: DAYS })}</Table.Th>
                     <Table.Th>{t("field.next")}</Table.Th>
                     <Table.Th>
-                      <span className="mantine-visually-hidden">{t("field.actions")}</span>
+                      <span className="unseen">{t("field.actions")}</span>
                     </Table.Th>
                   </Table.Tr>
                 </Table.Thead>
@@ -296,6 +297,41 @@ export function Dashboard() {
                 </Table.Tbody>
               </Table>
             </Wide>
+            </Box>
+            <Stack hiddenFrom="sm" gap="md">
+              {list.slice(0, 50).map((s) => (
+                <div key={s.name}>
+                  <Group justify="space-between" wrap="nowrap">
+                    <Link to="/configurations/$name" params={{ name: s.name }} fw={500}>
+                      {s.title ?? s.name}
+                    </Link>
+                    {s.last ? <StatusBadge status={s.last.status} /> : <Text size="sm">{t("common.never")}</Text>}
+                  </Group>
+                  <Box my={6}>
+                    <DayStrip
+                      days={byName?.get(s.name) ?? emptyStrip(DAYS)}
+                      schedule={s.name}
+                      label={t("strip.label", { name: s.title ?? s.name })}
+                    />
+                  </Box>
+                  <Group justify="space-between" wrap="nowrap">
+                    <Text size="sm" c="dimmed">
+                      {s.enabled ? s.next ? f.weekdayTime(s.next) : t("frequency.manual") : t("state.disabled")}
+                    </Text>
+                    {may.operate && (
+                      <Button
+                        size="compact-sm"
+                        variant="light"
+                        aria-label={t("action.runNowOf", { name: s.title ?? s.name })}
+                        onClick={() => start.mutate({ schedule: s.name, stay: true })}
+                      >
+                        {t("action.runNow")}
+                      </Button>
+                    )}
+                  </Group>
+                </div>
+              ))}
+            </Stack>
           </Card>
         )}
         {stats.data && stats.data.total.count > 0 && (

@@ -1,5 +1,5 @@
 import { Button, Card, Group, Select, SimpleGrid, Stack, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { useDebouncedCallback, useMediaQuery } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
@@ -51,6 +51,8 @@ export function History() {
       clearButtonProps={{ "aria-label": t("common.clear") }}
     />
   );
+  const [more, setMore] = useState(false);
+  const phone = useMediaQuery("(max-width: 48em)");
   const filtered = Object.values(filters).some(Boolean);
   const words = Object.entries(filters).flatMap(([key, value]) => (value && !["text", "schedule", "content"].includes(key) ? [`--${key}`, String(value)] : []));
   return (
@@ -68,8 +70,10 @@ export function History() {
                 look(e.currentTarget.value);
               }}
             />
-            {choice("operation", "field.operation")}
             {choice("status", "field.status")}
+            {phone && !more ? null : (
+              <>
+            {choice("operation", "field.operation")}
             <Select
               label={t("field.configuration")}
               placeholder={t("common.all")}
@@ -97,8 +101,15 @@ export function History() {
               onChange={(e) => set({ to: e.currentTarget.value || undefined })}
             />
             {choice("sort", "history.sort")}
+              </>
+            )}
           </SimpleGrid>
           <Group justify="flex-end" mt="sm">
+            {phone && (
+              <Button variant="subtle" aria-expanded={more} onClick={() => setMore(!more)}>
+                {t(more ? "history.fewer" : "history.more")}
+              </Button>
+            )}
             <Button
               variant="default"
               disabled={!filtered && typed === ""}

@@ -5,6 +5,7 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { http, take, type Archive, type Run } from "../api/client";
 import { queries } from "../api/queries";
+import { rolesOnly } from "../components/ArchiveTable";
 import { CommandLine, ErrorBox, Facts, Loaded, PageTitle, useFormat, When } from "../components/basics";
 import { useAction, useMay, useWord, watch } from "../components/hooks";
 import { Link, LinkButton } from "../components/Link";
@@ -38,7 +39,7 @@ function Version({ archive }: { archive: Archive }) {
     <Select
       label={t("browse.version")}
       description={t("restore.versionHint")}
-      data={all.map((a) => ({
+      data={all.filter((a) => !rolesOnly(a)).map((a) => ({
         value: a.id,
         label: `${f.dateTime(a.started, true)} · ${a.database ? `${a.database.database ?? ""} · ${word("content", a.content)}` : word("kind", a.kind)} · ${f.size(a.size)}`,
       }))}

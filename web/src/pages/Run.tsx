@@ -49,9 +49,11 @@ function Log({ run, open }: { run: RunView; open: boolean }) {
   const [text, setText] = useState("");
   const [follow, setFollow] = useState(true);
   const box = useRef<HTMLDivElement>(null);
+  // Lines carry whole seconds.
+  const begun = new Date(new Date(run.created).getTime() - 1000).toISOString();
   const later = run.ended ? new Date(new Date(run.ended).getTime() + 2000).toISOString() : undefined;
   const log = useQuery({
-    ...queries.logs({ from: run.created, to: later, text: run.name, limit: 2000 }),
+    ...queries.logs({ from: begun, to: later, text: run.name, limit: 2000 }),
     enabled: may.operate,
     refetchInterval: open ? 2_000 : false,
   });

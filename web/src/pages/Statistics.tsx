@@ -140,6 +140,7 @@ export function Statistics() {
                     title={t("stats.growth")}
                     labels={labels}
                     show={f.size}
+                    bytes
                     series={[{ name: t("stats.written"), color: BLUE, values: list.map((d) => (grown += d.sums?.stored ?? 0)) }]}
                   />
                 </Card>
@@ -156,6 +157,7 @@ export function Statistics() {
                     title={t("stats.writtenPerDay")}
                     labels={labels}
                     show={f.size}
+                    bytes
                     series={[{ name: t("stats.written"), color: BLUE, values: list.map((d) => d.sums?.stored ?? 0) }]}
                   />
                 </Card>

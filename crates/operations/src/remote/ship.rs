@@ -207,11 +207,16 @@ impl App {
             return;
         }
         if self.mode() == Mode::Daemon {
-            return self.shipping().1.notify_one();
+            return self.wake_copies();
         }
         if let Err(e) = self.copy_what_waits().await {
             tracing::error!("the copies that wait cannot be looked at: {e}");
         }
+    }
+
+    /// Has a daemon look at once at what waits.
+    pub(crate) fn wake_copies(&self) {
+        self.shipping().1.notify_one();
     }
 
     /// Works on copies that wait, and on those that are to go, until the process ends.
