@@ -4,6 +4,7 @@ import {
   Button,
   Card,
   createTheme,
+  Menu,
   defaultVariantColorsResolver,
   type CSSVariablesResolver,
   type MantineColorsTuple,
@@ -77,6 +78,8 @@ export const theme = createTheme({
       defaultProps: { tt: "none", radius: "sm", fw: 600, variant: "light" },
       styles: { root: { flexShrink: 0, width: "max-content", maxWidth: "100%" } },
     }),
+    // A menu holds nothing but its items (ARIA 1.2, menu).
+    Menu: Menu.extend({ defaultProps: { withInitialFocusPlaceholder: false } }),
     Card: Card.extend({ defaultProps: { withBorder: true, padding: "lg", radius: "md" } }),
     Button: Button.extend({ defaultProps: { radius: "md" } }),
   },

@@ -19,7 +19,7 @@ async function violations(page: Page): Promise<string[]> {
     const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
     return (await axe.run(document, { runOnly: { type: "tag", values: tags } })).violations;
   });
-  return found.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html.slice(0, 200)} — ${n.failureSummary.replace(/\s+/g, " ").slice(0, 200)}`));
+  return found.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html.slice(0, 200)} — ${n.failureSummary.replace(/\s+/g, " ").slice(0, 400)}`));
 }
 
 for (const scheme of SCHEMES) {

@@ -28,7 +28,7 @@ test("create, run, restore without a mouse", async ({ app, home }) => {
   await app.keyboard.press("Enter");
   await tabTo(app, app.getByRole("textbox", { name: "Nom", exact: true }));
   await app.keyboard.type("clavier");
-  await tabTo(app, app.getByLabel("Dossiers ou fichiers"));
+  await tabTo(app, app.getByLabel("Dossiers ou fichiers").and(app.locator("input")));
   await app.keyboard.type(`${home.path}/clavier`);
   await app.keyboard.press("Enter");
   await tabTo(app, app.getByRole("button", { name: "Créer la configuration" }));

@@ -185,7 +185,7 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
                           </>
                         )}
                         {may.admin && (
-                          <Menu.Item color="red" leftSection={<IconTrash size={16} />} onClick={() => setDoomed(a)}>
+                          <Menu.Item className="danger" leftSection={<IconTrash size={16} />} onClick={() => setDoomed(a)}>
                             {t("action.delete")}
                           </Menu.Item>
                         )}

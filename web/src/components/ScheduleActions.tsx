@@ -78,8 +78,8 @@ export function ScheduleActions({ schedule: s, gone }: { schedule: Schedule; gon
               <Menu.Item leftSection={<IconCopy size={16} />} onClick={() => setCopying(`${s.name}-copy`)}>
                 {t("action.duplicate")}
               </Menu.Item>
-              <Menu.Divider />
-              <Menu.Item color="red" leftSection={<IconTrash size={16} />} onClick={() => setDeleting(true)}>
+              <Menu.Divider role="separator" />
+              <Menu.Item className="danger" leftSection={<IconTrash size={16} />} onClick={() => setDeleting(true)}>
                 {t("action.delete")}
               </Menu.Item>
             </Menu.Dropdown>

@@ -242,7 +242,7 @@ export function Shell() {
         <Group h="100%" px="md" justify="space-between" wrap="nowrap" gap="xs">
           <Group gap="sm" wrap="nowrap">
             <Burger opened={menu} onClick={toggle} hiddenFrom="md" size="sm" aria-label={t("nav.menu")} />
-            <Link to="/" className="plain" aria-label={t("nav.dashboard")}>
+            <Link to="/" className="plain" aria-label="backupd">
               <Logo />
             </Link>
             {status && (
@@ -259,7 +259,6 @@ export function Shell() {
           <Group gap="xs" wrap="nowrap">
             <UnstyledButton
               onClick={openPalette}
-              aria-label={t("shortcut.palette")}
               visibleFrom="sm"
               style={{ border: "1px solid var(--line)", borderRadius: 8, padding: "5px 10px" }}
             >

@@ -77,7 +77,7 @@ export const common = {
   "action.restore": ["Restore", "Restaurer"],
   "action.restoreOf": ["Restore {{name}}", "Restaurer {{name}}"],
   "action.runNow": ["Back up now", "Sauvegarder maintenant"],
-  "action.runNowOf": ["Back up {{name}} now", "Sauvegarder {{name}} maintenant"],
+  "action.runNowOf": ["Back up now: {{name}}", "Sauvegarder maintenant : {{name}}"],
   "action.test": ["Test", "Tester"],
   "action.verify": ["Verify every byte", "Vérifier chaque octet"],
   "field.actions": ["Actions", "Actions"],
