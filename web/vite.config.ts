@@ -1,7 +1,7 @@
 import react from "@vitejs/plugin-react";
 import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
-import { textsOf } from "./src/i18n/pairs";
+import { textsOf } from "./src/i18n/pairs.ts";
 
 /** What only some pages need: it comes with them. */
 const LATER = new RegExp(
@@ -33,9 +33,7 @@ export default defineConfig({
       output: {
         // One piece of what every page needs instead of forty small ones.
         codeSplitting: {
-          groups: [
-            { name: "vendor", test: (id) => /node_modules/.test(id) && !LATER.test(id) },
-          ],
+          groups: [{ name: "vendor", test: (id) => /node_modules/.test(id) && !LATER.test(id) }],
         },
       },
     },

@@ -18,8 +18,17 @@ const later = readdirSync(join(dist, "assets"))
   .filter((n) => /\.(js|css)$/.test(n) && !named.includes(`assets/${n}`))
   .map((n) => weigh(`assets/${n}`));
 // One language is part of the first load, though it is asked for a moment later.
-const language = Math.max(...readdirSync(join(dist, "assets")).filter((n) => /^(en|fr|texts).*\.js$/.test(n)).map((n) => weigh(`assets/${n}`)), 0);
-const found = { "first JavaScript": sum(".js") + language, "first CSS": sum(".css"), "a later piece": Math.max(0, ...later) };
+const language = Math.max(
+  ...readdirSync(join(dist, "assets"))
+    .filter((n) => /^(en|fr|texts).*\.js$/.test(n))
+    .map((n) => weigh(`assets/${n}`)),
+  0,
+);
+const found = {
+  "first JavaScript": sum(".js") + language,
+  "first CSS": sum(".css"),
+  "a later piece": Math.max(0, ...later),
+};
 let over = false;
 for (const [what, most] of Object.entries(BUDGET)) {
   console.log(`${what}: ${found[what].toFixed(1)} of ${most} kB`);

@@ -19,7 +19,9 @@ const number = (value: unknown) => (typeof value === "number" && value > 0 ? val
 const texts = (value: unknown) => (Array.isArray(value) ? value.map(String) : undefined);
 
 /** What may stand behind the `?`: every part may be left out. */
-type Search<Texts extends string, Numbers extends string = never> = { [K in Texts]?: string } & { [K in Numbers]?: number };
+type Search<Texts extends string, Numbers extends string = never> = { [K in Texts]?: string } & {
+  [K in Numbers]?: number;
+};
 
 const root = createRootRouteWithContext<{ client: QueryClient }>()({
   component: Outlet,
@@ -111,7 +113,10 @@ const archives = createRoute({
   getParentRoute: () => inside,
   path: "/archives",
   component: lazyRouteComponent(() => import("./pages/Archives"), "Archives"),
-  validateSearch: (s: Record<string, unknown>): Search<"schedule", "page"> => ({ schedule: text(s.schedule), page: number(s.page) }),
+  validateSearch: (s: Record<string, unknown>): Search<"schedule", "page"> => ({
+    schedule: text(s.schedule),
+    page: number(s.page),
+  }),
 });
 const browse = createRoute({
   getParentRoute: () => inside,
@@ -146,7 +151,10 @@ const statistics = createRoute({
   getParentRoute: () => inside,
   path: "/statistics",
   component: lazyRouteComponent(() => import("./pages/Statistics"), "Statistics"),
-  validateSearch: (s: Record<string, unknown>): Search<"schedule", "days"> => ({ days: number(s.days), schedule: text(s.schedule) }),
+  validateSearch: (s: Record<string, unknown>): Search<"schedule", "days"> => ({
+    days: number(s.days),
+    schedule: text(s.schedule),
+  }),
 });
 const alerts = createRoute({
   getParentRoute: () => inside,
@@ -158,7 +166,10 @@ const audit = createRoute({
   getParentRoute: () => inside,
   path: "/audit",
   component: lazyRouteComponent(() => import("./pages/Audit"), "Audit"),
-  validateSearch: (s: Record<string, unknown>): Search<"text", "page"> => ({ text: text(s.text), page: number(s.page) }),
+  validateSearch: (s: Record<string, unknown>): Search<"text", "page"> => ({
+    text: text(s.text),
+    page: number(s.page),
+  }),
 });
 const maintenance = createRoute({
   getParentRoute: () => inside,

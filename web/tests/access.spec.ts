@@ -15,11 +15,15 @@ interface Violation {
 async function violations(page: Page): Promise<string[]> {
   await page.evaluate(axe);
   const found = await page.evaluate(async () => {
-    const { axe } = window as unknown as { axe: { run: (what: Document, how: object) => Promise<{ violations: Violation[] }> } };
+    const { axe } = window as unknown as {
+      axe: { run: (what: Document, how: object) => Promise<{ violations: Violation[] }> };
+    };
     const tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
     return (await axe.run(document, { runOnly: { type: "tag", values: tags } })).violations;
   });
-  return found.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.html.slice(0, 200)} — ${n.failureSummary.replace(/\s+/g, " ").slice(0, 400)}`));
+  return found.flatMap((v) =>
+    v.nodes.map((n) => `${v.id}: ${n.html.slice(0, 200)} — ${n.failureSummary.replace(/\s+/g, " ").slice(0, 400)}`),
+  );
 }
 
 for (const scheme of SCHEMES) {

@@ -75,7 +75,12 @@ test("history: filters stay in the address, details, download, restore, delete",
     app.getByRole("link", { name: "Télécharger system" }).first().click(),
   ]);
   expect(download.suggestedFilename()).toMatch(/^full_.*\.tar\.gz$/);
-  expect(readFileSync(await download.path()).subarray(0, 2).toString("hex"), "a gzip stream").toBe("1f8b");
+  expect(
+    readFileSync(await download.path())
+      .subarray(0, 2)
+      .toString("hex"),
+    "a gzip stream",
+  ).toBe("1f8b");
   await app.getByRole("link", { name: "Restaurer system" }).first().click();
   await expect(app.getByRole("heading", { name: "Restaurer" })).toBeVisible();
   await app.goto(`${home.url}/history?schedule=system`);
@@ -105,7 +110,10 @@ test("archives: browse, look at a file, choose several, search, compare, pin, ve
   await app.keyboard.press("Escape");
   await app.getByRole("checkbox", { name: "Choisir tout ce dossier" }).check();
   await expect(app.getByText("2 choisis")).toBeVisible();
-  const [download] = await Promise.all([app.waitForEvent("download"), app.getByRole("link", { name: "Télécharger" }).click()]);
+  const [download] = await Promise.all([
+    app.waitForEvent("download"),
+    app.getByRole("link", { name: "Télécharger" }).click(),
+  ]);
   expect(download.suggestedFilename()).toBe("selection.tar.gz");
 
   await app.getByRole("button", { name: "Comparer" }).click();
@@ -113,23 +121,36 @@ test("archives: browse, look at a file, choose several, search, compare, pin, ve
   await app.keyboard.press("Escape");
 
   await app.goto(`${home.url}/archives?schedule=documents`);
-  await app.getByRole("button", { name: /Autres actions pour inc_/ }).first().click();
+  await app
+    .getByRole("button", { name: /Autres actions pour inc_/ })
+    .first()
+    .click();
   await app.getByRole("menuitem", { name: /Épingler/ }).click();
   await expect(app.getByText("Épinglée", { exact: true })).toBeVisible();
-  await app.getByRole("button", { name: /Autres actions pour inc_/ }).first().click();
+  await app
+    .getByRole("button", { name: /Autres actions pour inc_/ })
+    .first()
+    .click();
   await app.getByRole("menuitem", { name: "Vérifier chaque octet" }).click();
   await expect(app.getByText("Vérification de documents : terminée")).toBeVisible();
   await app.goto(`${home.url}/archives?schedule=documents`);
   await expect(app.getByText("Vérifiée", { exact: true })).toBeVisible();
 });
 
-test("databases: versions, test restore, restore over itself only after its name is typed", async ({ app, home, postgres }) => {
+test("databases: versions, test restore, restore over itself only after its name is typed", async ({
+  app,
+  home,
+  postgres,
+}) => {
   await app.goto(`${home.url}/databases`);
   const card = app.getByRole("article", { name: "shop" });
   await card.getByRole("button", { name: "Tester" }).click();
   await expect(app.getByText("shop : tout fonctionne")).toBeVisible();
   await card.getByRole("button", { name: "Versions" }).click();
-  await card.getByRole("button", { name: /Autres actions pour full_/ }).first().click();
+  await card
+    .getByRole("button", { name: /Autres actions pour full_/ })
+    .first()
+    .click();
   await app.getByRole("menuitem", { name: "Tester la restauration" }).click();
   await expect(app.getByText("Test de restauration de shop : terminée")).toBeVisible({ timeout: 30_000 });
 
@@ -147,7 +168,10 @@ test("databases: versions, test restore, restore over itself only after its name
   expect(postgres.sql("shop", "SELECT count(*) FROM orders")).toBe("5000");
 });
 
-test("one run shows the same figures here, in the terminal and in the API; closing the tab changes nothing", async ({ app, home }) => {
+test("one run shows the same figures here, in the terminal and in the API; closing the tab changes nothing", async ({
+  app,
+  home,
+}) => {
   for (let i = 0; i < 60; i += 1) home.write(`big/part${i}`, String(i).repeat(1_500_000));
   home.run(["create", "big", "--source", `${home.path}/big`, "--manual", "--limit", "40MB/s"]);
   await app.goto(`${home.url}/configurations/big`);
@@ -157,7 +181,9 @@ test("one run shows the same figures here, in the terminal and in the API; closi
   const address = app.url();
   await app.goto("about:blank");
   const id = address.split("/").at(-1) ?? "";
-  await expect.poll(() => home.json<{ status: string }>(["history", "--run", id]).status, { timeout: 30_000 }).toBe("completed");
+  await expect
+    .poll(() => home.json<{ status: string }>(["history", "--run", id]).status, { timeout: 30_000 })
+    .toBe("completed");
   await app.goto(address);
   const run = home.json<{ bytes: number; stored: number; files: number }>(["history", "--run", id]);
   const api = await (await app.request.get(`${home.url}/api/v1/runs/${id}`)).json();

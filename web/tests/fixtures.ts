@@ -41,7 +41,8 @@ export const test = base.extend<{ app: Page; foreign: string[] }, Shared>({
     page.on("pageerror", (error) => mistakes.push(error.message));
     page.on("console", (message) => {
       // What the server refuses is told by the page itself; the browser repeats it.
-      if (message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text())) mistakes.push(message.text());
+      if (message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text()))
+        mistakes.push(message.text());
     });
     await signIn(page, home);
     await use(page);

@@ -1,6 +1,16 @@
 // A home with a real daemon, real folders and a real PostgreSQL: what the page is tried against.
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
-import { chownSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +21,8 @@ export const PASSWORD = "correct horse battery";
 
 /** A port that nobody listens on: the daemon must be found again after it was stopped. */
 function freePort(): string {
-  const ask = "const s = require('net').createServer().listen(0, '127.0.0.1', () => { console.log(String(s.address().port)); s.close(); })";
+  const ask =
+    "const s = require('net').createServer().listen(0, '127.0.0.1', () => { console.log(String(s.address().port)); s.close(); })";
   return execFileSync(process.execPath, ["-e", ask], { encoding: "utf8" }).trim();
 }
 
@@ -92,12 +103,27 @@ export class Postgres {
       chownSync(this.path, id("-u"), id("-g"));
     }
     const data = join(this.path, "data");
-    execFileSync(...this.command("initdb", ["-A", "trust", "-U", "postgres", "--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "-D", data]), {
-      stdio: "ignore",
-    });
+    execFileSync(
+      ...this.command("initdb", [
+        "-A",
+        "trust",
+        "-U",
+        "postgres",
+        "--no-sync",
+        "--encoding=UTF8",
+        "--locale=C.UTF-8",
+        "-D",
+        data,
+      ]),
+      {
+        stdio: "ignore",
+      },
+    );
     const log = openSync(join(tmpdir(), "pagedb.log"), "a");
     const settings = ["listen_addresses=", "fsync=off", "synchronous_commit=off"].flatMap((s) => ["-c", s]);
-    this.server = spawn(...this.command("postgres", ["-D", data, "-k", this.path, ...settings]), { stdio: ["ignore", log, log] });
+    this.server = spawn(...this.command("postgres", ["-D", data, "-k", this.path, ...settings]), {
+      stdio: ["ignore", log, log],
+    });
     closeSync(log);
     for (let i = 0; i < 200; i += 1) {
       try {
@@ -134,15 +160,45 @@ export class Postgres {
 /** Folders, schedules of both kinds, three versions, a failure: something to look at on every page. */
 export function furnish(home: Home, postgres: Postgres) {
   postgres.sql("postgres", "CREATE DATABASE shop");
-  postgres.sql("shop", "CREATE TABLE orders (id int PRIMARY KEY, what text); INSERT INTO orders SELECT g, 'thing ' || g FROM generate_series(1, 5000) g");
+  postgres.sql(
+    "shop",
+    "CREATE TABLE orders (id int PRIMARY KEY, what text); INSERT INTO orders SELECT g, 'thing ' || g FROM generate_series(1, 5000) g",
+  );
   const documents = join(home.path, "documents");
   home.write("documents/lettres/lettre à Zoé.txt", "Chère Zoé,\n\nles sauvegardes fonctionnent.\n");
   home.write("documents/lettres/brouillon.txt", "première version\n");
   home.write("documents/notes.md", "# Notes\n\n- vérifier la restauration\n");
-  for (let i = 0; i < 40; i += 1) home.write(`documents/photos/2026/img_${String(i).padStart(3, "0")}.raw`, "x".repeat(20_000 + i * 700));
-  home.run(["create", "documents", "--title", "Mes documents", "--source", documents, "--at", "02:00", "--kind", "incremental", "--keep-days", "30", "--keep-last", "5"]);
+  for (let i = 0; i < 40; i += 1)
+    home.write(`documents/photos/2026/img_${String(i).padStart(3, "0")}.raw`, "x".repeat(20_000 + i * 700));
+  home.run([
+    "create",
+    "documents",
+    "--title",
+    "Mes documents",
+    "--source",
+    documents,
+    "--at",
+    "02:00",
+    "--kind",
+    "incremental",
+    "--keep-days",
+    "30",
+    "--keep-last",
+    "5",
+  ]);
   home.write("config/app.toml", "debug = false\n");
-  home.run(["create", "system", "--source", join(home.path, "config"), "--cron", "30 3 * * 1-5", "--keep-daily", "7", "--keep-weekly", "4"]);
+  home.run([
+    "create",
+    "system",
+    "--source",
+    join(home.path, "config"),
+    "--cron",
+    "30 3 * * 1-5",
+    "--keep-daily",
+    "7",
+    "--keep-weekly",
+    "4",
+  ]);
   home.run(["create", "lost", "--source", "/srv/nowhere", "--every", "daily", "--allow-missing"]);
   home.run(["database", "add", "shop", "--url", postgres.url("shop")]);
   home.run(["create", "shop", "--database", "shop", "--every", "hourly", "--keep-last", "24"]);

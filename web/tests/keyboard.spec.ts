@@ -24,7 +24,9 @@ test("create, run, restore without a mouse", async ({ app, home }) => {
   await app.keyboard.press("Control+k");
   await expect(app.getByPlaceholder("Chercher ou lancer…")).toBeFocused();
   await app.keyboard.type("nouvelle conf");
-  await expect(app.getByRole("option").or(app.locator(".mantine-Spotlight-action")).first()).toContainText("Nouvelle configuration");
+  await expect(app.getByRole("option").or(app.locator(".mantine-Spotlight-action")).first()).toContainText(
+    "Nouvelle configuration",
+  );
   await app.keyboard.press("Enter");
   await tabTo(app, app.getByRole("textbox", { name: "Nom", exact: true }));
   await app.keyboard.type("clavier");

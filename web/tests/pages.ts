@@ -8,7 +8,8 @@ interface List<T> {
 export function pages(home: Home): Record<string, string> {
   const archives = home.json<List<{ id: string; schedule: string; name: string }>>(["backups"]).items;
   const runs = home.json<List<{ id: string; status: string }>>(["history"]).items;
-  const of = (schedule: string) => archives.find((a) => a.schedule === schedule && !a.name.includes(".roles."))?.id ?? "";
+  const of = (schedule: string) =>
+    archives.find((a) => a.schedule === schedule && !a.name.includes(".roles."))?.id ?? "";
   return {
     dashboard: "/",
     configurations: "/configurations",

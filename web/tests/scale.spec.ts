@@ -11,7 +11,8 @@ const test = base.extend<object, { large: Home }>({
     async ({}, use) => {
       const home = new Home();
       mkdirSync(`${home.path}/huge/all`, { recursive: true });
-      for (let i = 0; i < 100_000; i += 1) closeSync(openSync(`${home.path}/huge/all/file_${String(i).padStart(6, "0")}.dat`, "w"));
+      for (let i = 0; i < 100_000; i += 1)
+        closeSync(openSync(`${home.path}/huge/all/file_${String(i).padStart(6, "0")}.dat`, "w"));
       home.run(["create", "huge", "--source", `${home.path}/huge`, "--manual"]);
       home.run(["run", "huge"]);
       home.admin();
@@ -28,7 +29,9 @@ async function longTasks(page: Page, work: () => Promise<void>): Promise<number[
   await page.evaluate(() => {
     const seen: number[] = [];
     (window as unknown as { seen: number[] }).seen = seen;
-    new PerformanceObserver((list) => seen.push(...list.getEntries().map((e) => e.duration))).observe({ type: "longtask" });
+    new PerformanceObserver((list) => seen.push(...list.getEntries().map((e) => e.duration))).observe({
+      type: "longtask",
+    });
   });
   await work();
   await page.waitForTimeout(300);
@@ -81,7 +84,9 @@ test("a folder of 100 000 entries", async ({ page, large }) => {
     times.push(performance.now() - begun);
   }
   times.sort((a, b) => a - b);
-  console.log(`listing 200 of 100 000 entries: ${times[20]?.toFixed(0)} ms in the middle, ${times[38]?.toFixed(0)} ms at the 95th percentile`);
+  console.log(
+    `listing 200 of 100 000 entries: ${times[20]?.toFixed(0)} ms in the middle, ${times[38]?.toFixed(0)} ms at the 95th percentile`,
+  );
   // Unoptimised programs take longer: what counts is measured with the release build.
   if (process.env.BACKUPCTL?.includes("release")) expect(times[38]).toBeLessThan(100);
 });
@@ -111,7 +116,11 @@ test("a history of 10 000 runs", async ({ page }) => {
     const shown = async () => {
       const begun = performance.now();
       await page.goto(home.url);
-      await page.getByRole("heading", { name: "État de chaque configuration" }).or(page.locator("#verdict")).first().waitFor();
+      await page
+        .getByRole("heading", { name: "État de chaque configuration" })
+        .or(page.locator("#verdict"))
+        .first()
+        .waitFor();
       return performance.now() - begun;
     };
     const times = [await shown(), await shown(), await shown()];

@@ -9,7 +9,10 @@ const test = base.extend<{ home: Home; postgres: Postgres }>({
   postgres: async ({}, use) => {
     const postgres = new Postgres();
     postgres.sql("postgres", "CREATE DATABASE boutique");
-    postgres.sql("boutique", "CREATE TABLE commandes (id int PRIMARY KEY); INSERT INTO commandes SELECT generate_series(1, 1234)");
+    postgres.sql(
+      "boutique",
+      "CREATE TABLE commandes (id int PRIMARY KEY); INSERT INTO commandes SELECT generate_series(1, 1234)",
+    );
     await use(postgres);
     postgres.end();
   },

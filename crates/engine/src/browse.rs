@@ -28,6 +28,9 @@ pub(crate) fn open(archive: &Path, access: &Access) -> Result<IndexReader, Engin
     })
 }
 
+/// So many entries beneath one child are passed over before the rest is jumped over: about what one block holds.
+const JUMP: usize = 500;
+
 /// What lies directly in a folder of an archive (an empty path is the top): at most `limit` after
 /// `skip`, and how many there are in all. A path that is no folder is answered alone.
 ///
@@ -45,9 +48,11 @@ pub fn list_folder(
     let mut list: Vec<Listed> = Vec::new();
     let mut total = 0;
     let mut seen = folder.is_empty();
-    let mut from = folder.to_vec();
-    // Children are found by jumping over what lies beneath each of them.
-    while let Some(entry) = index.entries_from(&from).next().transpose()? {
+    let start = if folder.is_empty() { 0 } else { folder.len() + 1 };
+    let mut entries = index.entries_from(folder);
+    let mut child: Vec<u8> = Vec::new();
+    let mut beneath = 0;
+    while let Some(entry) = entries.next().transpose()? {
         if !is_beneath(&entry.path, folder) {
             break;
         }
@@ -57,21 +62,27 @@ pub fn list_folder(
                 let name = folder.rsplit(|b| *b == b'/').next().unwrap_or(folder).to_vec();
                 return Ok((vec![Listed { name, path: folder.to_vec(), entry: Some(entry) }], 1));
             }
-            // NUL cannot stand in a path, so this is the place right after the folder itself.
-            from = [folder, b"/"].concat();
             continue;
         }
         seen = true;
-        let start = if folder.is_empty() { 0 } else { folder.len() + 1 };
+        if !child.is_empty() && is_beneath(&entry.path, &child) {
+            // A few are passed over one by one; what holds many is jumped over, to the place right after it: a slash sorts
+            // before byte 1.
+            beneath += 1;
+            if beneath == JUMP {
+                entries = index.entries_from(&[&child[..], b"\x01"].concat());
+            }
+            continue;
+        }
+        beneath = 0;
         let end = entry.path[start..].iter().position(|b| *b == b'/').map_or(entry.path.len(), |i| start + i);
-        let path = entry.path[..end].to_vec();
+        child.clear();
+        child.extend_from_slice(&entry.path[..end]);
         if total >= skip && list.len() < limit {
             let own = (entry.path.len() == end).then_some(entry);
-            list.push(Listed { name: path[start..].to_vec(), path: path.clone(), entry: own });
+            list.push(Listed { name: child[start..].to_vec(), path: child.clone(), entry: own });
         }
         total += 1;
-        // Everything beneath sorts before this: a slash sorts before byte 1.
-        from = [&path[..], b"\x01"].concat();
     }
     if !seen {
         return Err(EngineError::NotFound {

@@ -95,7 +95,8 @@ async function take<T>(asked: Promise<{ data?: T; error?: unknown; response: Res
   const problem = (typeof error === "object" && error !== null ? error : {}) as Problem;
   const path = new URL(response.url).pathname;
   const code = problem.code ?? "failed";
-  if (response.status === 401 && code !== "code_needed" && !path.endsWith("/session") && !path.endsWith("/setup")) ended();
+  if (response.status === 401 && code !== "code_needed" && !path.endsWith("/session") && !path.endsWith("/setup"))
+    ended();
   throw new ApiError(code, response.status, problem.detail ?? response.statusText, path);
 }
 

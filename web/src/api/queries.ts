@@ -10,7 +10,12 @@ const SELDOM = 15_000;
 
 export const queries = {
   session: () =>
-    queryOptions({ queryKey: ["session"], queryFn: () => take(http.GET("/api/v1/session")), staleTime: 60_000, retry: 2 }),
+    queryOptions({
+      queryKey: ["session"],
+      queryFn: () => take(http.GET("/api/v1/session")),
+      staleTime: 60_000,
+      retry: 2,
+    }),
   status: () =>
     queryOptions({
       queryKey: ["status"],
@@ -65,14 +70,17 @@ export const queries = {
   entries: (archive: string, path: string, path_b64: string | undefined, offset: number, limit: number) =>
     queryOptions({
       queryKey: ["entries", archive, path, path_b64 ?? "", offset, limit],
-      queryFn: () => take(http.GET("/api/v1/entries", { params: { query: { archive, path, path_b64, offset, limit } } })),
+      queryFn: () =>
+        take(http.GET("/api/v1/entries", { params: { query: { archive, path, path_b64, offset, limit } } })),
       staleTime: Infinity,
     }),
   find: (pattern: string, schedule: string | undefined) =>
     queryOptions({
       queryKey: ["find", pattern, schedule ?? ""],
       queryFn: ({ signal }) =>
-        take(http.GET("/api/v1/find", { params: { query: { pattern, schedule, any_case: true, limit: 500 } }, signal })),
+        take(
+          http.GET("/api/v1/find", { params: { query: { pattern, schedule, any_case: true, limit: 500 } }, signal }),
+        ),
       enabled: pattern.length > 1,
       placeholderData: keepPreviousData,
     }),
@@ -85,7 +93,8 @@ export const queries = {
   preview: (settings: string, schedule?: string) =>
     queryOptions({
       queryKey: ["preview", settings, schedule ?? ""],
-      queryFn: ({ signal }) => take(http.GET("/api/v1/previews", { params: { query: { settings, schedule } }, signal })),
+      queryFn: ({ signal }) =>
+        take(http.GET("/api/v1/previews", { params: { query: { settings, schedule } }, signal })),
       placeholderData: keepPreviousData,
       retry: false,
     }),
@@ -103,7 +112,10 @@ export const queries = {
   databases: () =>
     queryOptions({ queryKey: ["databases"], queryFn: () => take(http.GET("/api/v1/databases")).then((p) => p.items) }),
   destinations: () =>
-    queryOptions({ queryKey: ["destinations"], queryFn: () => take(http.GET("/api/v1/destinations")).then((p) => p.items) }),
+    queryOptions({
+      queryKey: ["destinations"],
+      queryFn: () => take(http.GET("/api/v1/destinations")).then((p) => p.items),
+    }),
   notifiers: () =>
     queryOptions({ queryKey: ["notifiers"], queryFn: () => take(http.GET("/api/v1/notifiers")).then((p) => p.items) }),
   alerts: (offset: number, limit: number) =>
@@ -118,8 +130,10 @@ export const queries = {
       queryFn: () => take(http.GET("/api/v1/audit", { params: { query: { text: text || undefined, offset, limit } } })),
       placeholderData: keepPreviousData,
     }),
-  users: () => queryOptions({ queryKey: ["users"], queryFn: () => take(http.GET("/api/v1/users")).then((p) => p.items) }),
-  tokens: () => queryOptions({ queryKey: ["tokens"], queryFn: () => take(http.GET("/api/v1/tokens")).then((p) => p.items) }),
+  users: () =>
+    queryOptions({ queryKey: ["users"], queryFn: () => take(http.GET("/api/v1/users")).then((p) => p.items) }),
+  tokens: () =>
+    queryOptions({ queryKey: ["tokens"], queryFn: () => take(http.GET("/api/v1/tokens")).then((p) => p.items) }),
   templates: () =>
     queryOptions({ queryKey: ["templates"], queryFn: () => take(http.GET("/api/v1/templates")).then((p) => p.items) }),
 };

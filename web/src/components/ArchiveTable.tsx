@@ -109,20 +109,26 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
                   {rolesOnly(a)
                     ? ""
                     : a.database
-                    ? t("archive.tables", { count: a.database.tables_count, rows: f.count(a.database.records_count) })
-                    : t("run.files", { count: a.files })}
+                      ? t("archive.tables", { count: a.database.tables_count, rows: f.count(a.database.records_count) })
+                      : t("run.files", { count: a.files })}
                 </Table.Td>
                 <Table.Td>
                   <Group gap={4}>
                     {a.warnings > 0 && <Badge color="yellow">{t("archive.warnings", { count: a.warnings })}</Badge>}
                     {a.verified && (
-                      <Badge color={a.verified.ok ? "green" : "red"}>{t(a.verified.ok ? "archive.verified" : "archive.damaged")}</Badge>
+                      <Badge color={a.verified.ok ? "green" : "red"}>
+                        {t(a.verified.ok ? "archive.verified" : "archive.damaged")}
+                      </Badge>
                     )}
                     {a.encrypted && <Badge color="teal">{t("field.encrypted")}</Badge>}
                     {a.pinned && <Badge color="brand">{t("archive.isPinned")}</Badge>}
                     {a.away && <Badge color="gray">{t("archive.away")}</Badge>}
                     {a.copies?.map((c) => (
-                      <Badge key={c.destination} color={c.state === "stored" ? "green" : c.error ? "red" : "gray"} title={c.error ?? undefined}>
+                      <Badge
+                        key={c.destination}
+                        color={c.state === "stored" ? "green" : c.error ? "red" : "gray"}
+                        title={c.error ?? undefined}
+                      >
                         {c.destination}: {t(`copy.${c.state}` as Key)}
                       </Badge>
                     ))}
@@ -152,7 +158,9 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
                         {!a.database && (
                           <Menu.Item
                             leftSection={<IconFolderOpen size={16} />}
-                            onClick={() => void navigate({ to: "/browse/$archive", params: { archive: a.id }, search: {} })}
+                            onClick={() =>
+                              void navigate({ to: "/browse/$archive", params: { archive: a.id }, search: {} })
+                            }
                           >
                             {t("action.browse")}
                           </Menu.Item>
@@ -185,7 +193,11 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
                           </>
                         )}
                         {may.admin && (
-                          <Menu.Item className="danger" leftSection={<IconTrash size={16} />} onClick={() => setDoomed(a)}>
+                          <Menu.Item
+                            className="danger"
+                            leftSection={<IconTrash size={16} />}
+                            onClick={() => setDoomed(a)}
+                          >
                             {t("action.delete")}
                           </Menu.Item>
                         )}
@@ -208,7 +220,11 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
         confirm={() => doomed && remove.mutate(doomed)}
       >
         <Text size="sm">
-          {t("archive.delete.text", { name: doomed?.name ?? "", schedule: doomed?.schedule ?? "", size: f.size(doomed?.size ?? 0) })}
+          {t("archive.delete.text", {
+            name: doomed?.name ?? "",
+            schedule: doomed?.schedule ?? "",
+            size: f.size(doomed?.size ?? 0),
+          })}
         </Text>
         <CommandLine line={curl("DELETE", `/api/v1/archives/${doomed?.id ?? ""}`)} />
       </Confirm>

@@ -18,24 +18,20 @@ export interface ConfirmProps {
 }
 
 /** Asks before something is done that takes something away; where nothing brings it back, its name must be typed. */
-export default function Confirm({
-  opened,
-  title,
-  children,
-  action,
-  typed,
-  busy,
-  error,
-  close,
-  confirm,
-}: ConfirmProps) {
+export default function Confirm({ opened, title, children, action, typed, busy, error, close, confirm }: ConfirmProps) {
   const { t } = useText();
   const [text, setText] = useState("");
   useEffect(() => {
     if (!opened) setText("");
   }, [opened]);
   return (
-    <Modal opened={opened} onClose={close} title={title} closeButtonProps={{ "aria-label": t("common.close") }} centered>
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={title}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+      centered
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();

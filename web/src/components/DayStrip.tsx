@@ -6,7 +6,14 @@ import type { Day } from "../lib/verdict";
 import { useFormat } from "./basics";
 
 /** A sign beside the colour, for who cannot tell the colours apart. */
-const SIGN: Record<Day["state"], string> = { completed: "", warning: "!", failed: "×", cancelled: "–", running: "•", none: "" };
+const SIGN: Record<Day["state"], string> = {
+  completed: "",
+  warning: "!",
+  failed: "×",
+  cancelled: "–",
+  running: "•",
+  none: "",
+};
 
 /** The last days of a schedule, one cell each. Tab reaches the strip, the arrows go along it. */
 export function DayStrip({ days, schedule, label }: { days: Day[]; schedule?: string; label: string }) {
@@ -18,7 +25,10 @@ export function DayStrip({ days, schedule, label }: { days: Day[]; schedule?: st
     const counts = Object.entries(day.counts)
       .filter(([status, n]) => n && status !== "pending")
       .map(([status, n]) => `${n} ${t(`status.${status}` as Key).toLocaleLowerCase(language)}`);
-    return `${f.date(day.date)} : ${counts.join(", ") || t("strip.none")}`.replace(" :", language === "fr" ? " :" : ":");
+    return `${f.date(day.date)} : ${counts.join(", ") || t("strip.none")}`.replace(
+      " :",
+      language === "fr" ? " :" : ":",
+    );
   };
   const move = (index: number) => list.current?.querySelectorAll("button")[index]?.focus();
   return (
@@ -40,7 +50,10 @@ export function DayStrip({ days, schedule, label }: { days: Day[]; schedule?: st
                 event.preventDefault();
               }}
               onClick={() =>
-                void navigate({ to: "/history", search: { schedule, operation: "backup", from: day.date, to: day.date } })
+                void navigate({
+                  to: "/history",
+                  search: { schedule, operation: "backup", from: day.date, to: day.date },
+                })
               }
             >
               <span aria-hidden>{SIGN[day.state]}</span>

@@ -33,7 +33,9 @@ export function FileFinder({ schedule, start = "" }: { schedule?: string; start?
         {pattern.length > 1 && found.data && (
           <Stack gap="xs" mt="sm">
             <Text size="sm" c="dimmed">
-              {found.data.more ? t("find.more", { count: found.data.items.length }) : t("find.count", { count: found.data.total })}
+              {found.data.more
+                ? t("find.more", { count: found.data.items.length })
+                : t("find.count", { count: found.data.total })}
             </Text>
             {found.data.items.length > 0 && (
               <div style={{ maxHeight: 360, overflow: "auto" }}>

@@ -7,7 +7,15 @@ import { useText } from "../i18n";
 import { Loaded } from "./basics";
 
 /** Chooses a folder or file of the daemon's machine. */
-export function FolderPicker({ choose, close, opened }: { opened: boolean; close: () => void; choose: (path: string) => void }) {
+export function FolderPicker({
+  choose,
+  close,
+  opened,
+}: {
+  opened: boolean;
+  close: () => void;
+  choose: (path: string) => void;
+}) {
   const { t } = useText();
   const [path, setPath] = useState("/");
   const folder = useQuery({ ...queries.folders(path), enabled: opened });
@@ -27,12 +35,21 @@ export function FolderPicker({ choose, close, opened }: { opened: boolean; close
             /
           </button>
           {parts.map((part, i) => (
-            <button key={i} type="button" className="linklike" onClick={() => setPath(`/${parts.slice(0, i + 1).join("/")}`)}>
+            <button
+              key={i}
+              type="button"
+              className="linklike"
+              onClick={() => setPath(`/${parts.slice(0, i + 1).join("/")}`)}
+            >
               {part}
             </button>
           ))}
         </Breadcrumbs>
-        <ScrollArea h={320} type="auto" viewportProps={{ tabIndex: 0, "aria-label": t("picker.title"), role: "region" }}>
+        <ScrollArea
+          h={320}
+          type="auto"
+          viewportProps={{ tabIndex: 0, "aria-label": t("picker.title"), role: "region" }}
+        >
           <Loaded query={folder}>
             {(entries) => (
               <Stack gap={0}>

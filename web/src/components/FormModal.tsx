@@ -27,7 +27,13 @@ export function FormModal({
 }) {
   const { t } = useText();
   return (
-    <Modal opened={opened} onClose={close} title={title} size={size} closeButtonProps={{ "aria-label": t("common.close") }}>
+    <Modal
+      opened={opened}
+      onClose={close}
+      title={title}
+      size={size}
+      closeButtonProps={{ "aria-label": t("common.close") }}
+    >
       <form
         onSubmit={(event) => {
           event.preventDefault();

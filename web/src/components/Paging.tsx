@@ -5,7 +5,17 @@ import { pages } from "../lib/paging";
 import { useFormat } from "./basics";
 
 /** Pages near the present one, the first and the last, ellipses between. */
-export function Paging({ total, size, page, go }: { total: number; size: number; page: number; go: (page: number) => void }) {
+export function Paging({
+  total,
+  size,
+  page,
+  go,
+}: {
+  total: number;
+  size: number;
+  page: number;
+  go: (page: number) => void;
+}) {
   const { t } = useText();
   const f = useFormat();
   const last = Math.max(1, Math.ceil(total / size));

@@ -70,7 +70,11 @@ export default function Palette({ asked }: { asked: number }) {
       highlightQuery
       limit={12}
       shortcut={null}
-      searchProps={{ leftSection: <IconSearch size={18} aria-hidden />, placeholder: t("palette.hint"), "aria-label": t("palette.hint") }}
+      searchProps={{
+        leftSection: <IconSearch size={18} aria-hidden />,
+        placeholder: t("palette.hint"),
+        "aria-label": t("palette.hint"),
+      }}
       scrollable
       maxHeight={420}
     />

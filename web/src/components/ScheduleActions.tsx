@@ -35,7 +35,11 @@ export function ScheduleActions({ schedule: s, gone }: { schedule: Schedule; gon
   );
   const remove = useAction(
     () =>
-      take(http.DELETE("/api/v1/schedules/{name}", { params: { ...name, query: { with_backups: withBackups || undefined } } })),
+      take(
+        http.DELETE("/api/v1/schedules/{name}", {
+          params: { ...name, query: { with_backups: withBackups || undefined } },
+        }),
+      ),
     () => {
       setDeleting(false);
       toast.success(t("configuration.deleted", { name: shown }));

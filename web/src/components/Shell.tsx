@@ -118,7 +118,8 @@ function useGo(go: (to: "/" | "/configurations" | "/history" | "/archives") => v
     const places = { d: "/", c: "/configurations", h: "/history", a: "/archives" } as const;
     let pressed = 0;
     const listen = (event: KeyboardEvent) => {
-      const typing = event.target instanceof HTMLElement && event.target.matches("input, textarea, select, [contenteditable]");
+      const typing =
+        event.target instanceof HTMLElement && event.target.matches("input, textarea, select, [contenteditable]");
       if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
       const key = event.key.toLowerCase();
       const to = places[key as keyof typeof places];
@@ -143,7 +144,10 @@ function useRunEnds() {
       void client.fetchQuery({ ...queries.run(id), staleTime: 0 }).then((run) => {
         if (!run.ended || !watch.all().includes(id)) return;
         watch.remove(id);
-        const what = t(`ended.${run.status}` as Key, { operation: t(`operation.${run.operation}` as Key), name: run.name });
+        const what = t(`ended.${run.status}` as Key, {
+          operation: t(`operation.${run.operation}` as Key),
+          name: run.name,
+        });
         if (run.status === "completed") toast.success(what);
         else if (run.status === "warning") toast.warning(what, run.error);
         else if (run.status === "failed") toast.error(new Error(run.error ?? ""), what);
@@ -174,7 +178,12 @@ export function SchemeSwitch() {
   const label = t(dark ? "settings.light" : "settings.dark");
   return (
     <Tooltip label={label}>
-      <ActionIcon variant="default" size="lg" aria-label={label} onClick={() => setColorScheme(dark ? "light" : "dark")}>
+      <ActionIcon
+        variant="default"
+        size="lg"
+        aria-label={label}
+        onClick={() => setColorScheme(dark ? "light" : "dark")}
+      >
         {dark ? <IconSun size={18} /> : <IconMoon size={18} />}
       </ActionIcon>
     </Tooltip>
@@ -270,7 +279,13 @@ export function Shell() {
                 <Kbd size="xs">Ctrl K</Kbd>
               </Group>
             </UnstyledButton>
-            <ActionIcon variant="default" size="lg" hiddenFrom="sm" aria-label={t("shortcut.palette")} onClick={openPalette}>
+            <ActionIcon
+              variant="default"
+              size="lg"
+              hiddenFrom="sm"
+              aria-label={t("shortcut.palette")}
+              onClick={openPalette}
+            >
               <IconSearch size={18} />
             </ActionIcon>
             <LanguageSwitch />

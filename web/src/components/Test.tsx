@@ -6,7 +6,15 @@ import { useText, type Key } from "../i18n";
 import { ErrorBox, useToast } from "./basics";
 
 /** A button that tries something out, and every step with what came of it. */
-export function Test({ name, run, label }: { name: string; run: () => Promise<{ items: TestStep[] }>; label?: string }) {
+export function Test({
+  name,
+  run,
+  label,
+}: {
+  name: string;
+  run: () => Promise<{ items: TestStep[] }>;
+  label?: string;
+}) {
   const { t, maybe } = useText();
   const toast = useToast();
   const test = useMutation({
@@ -37,7 +45,12 @@ export function Test({ name, run, label }: { name: string; run: () => Promise<{ 
               <List.Item
                 key={i}
                 icon={
-                  <ThemeIcon size={20} radius="xl" color={step.ok ? "green" : "red"} aria-label={t(step.ok ? "test.ok" : "test.failed")}>
+                  <ThemeIcon
+                    size={20}
+                    radius="xl"
+                    color={step.ok ? "green" : "red"}
+                    aria-label={t(step.ok ? "test.ok" : "test.failed")}
+                  >
                     {step.ok ? <IconCheck size={13} /> : <IconX size={13} />}
                   </ThemeIcon>
                 }

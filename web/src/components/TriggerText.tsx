@@ -28,7 +28,9 @@ export function TriggerText({ schedule: s }: { schedule: Schedule }) {
 export function useKeepText() {
   const { t } = useText();
   return (keep: Schedule["keep"]) => {
-    const parts = keepRules.filter((rule) => keep[rule] != null).map((rule) => t(`keep.${rule}` as Key, { count: keep[rule] ?? 0 }));
+    const parts = keepRules
+      .filter((rule) => keep[rule] != null)
+      .map((rule) => t(`keep.${rule}` as Key, { count: keep[rule] ?? 0 }));
     if (keep.within_seconds != null) parts.push(t("keep.within", { count: Math.round(keep.within_seconds / 86_400) }));
     return parts.length > 0 ? parts.join(", ") : t("keep.all");
   };

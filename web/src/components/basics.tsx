@@ -1,17 +1,4 @@
-import {
-  Alert,
-  Badge,
-  Button,
-  Card,
-  Code,
-  CopyButton,
-  Group,
-  Skeleton,
-  Stack,
-  Text,
-  Title,
-  Tooltip,
-} from "@mantine/core";
+import { Alert, Badge, Button, Card, Code, CopyButton, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import {
   IconAlertTriangle,
   IconBan,
@@ -71,9 +58,9 @@ export function When({ time, seconds }: { time: string | null | undefined; secon
   const f = useFormat();
   if (!time) return <>{t("common.never")}</>;
   return (
-    <Tooltip label={f.relative(time)} openDelay={300}>
-      <time dateTime={time}>{f.dateTime(time, seconds)}</time>
-    </Tooltip>
+    <time dateTime={time} title={f.relative(time)}>
+      {f.dateTime(time, seconds)}
+    </time>
   );
 }
 

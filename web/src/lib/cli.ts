@@ -36,7 +36,9 @@ const KEEP: Record<string, string> = {
 const list = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : [String(value)]);
 
 const PLAIN = new Set(
-  "title database content cron every timezone kind full_every compression timeout jitter max_file_size drill scrub catch_up nice ionice limit".split(" "),
+  "title database content cron every timezone kind full_every compression timeout jitter max_file_size drill scrub catch_up nice ionice limit".split(
+    " ",
+  ),
 );
 const REPEATED: Record<string, string> = {
   source: "--source",
@@ -75,7 +77,11 @@ function wordsOf(key: string, value: unknown, verb: "create" | "edit"): string[]
 }
 
 /** `create` or `edit` with the settings of a form. What only the file can say is named, not passed over. */
-export function scheduleCommand(verb: "create" | "edit", name: string, settings: Settings): { line: string; rest: string[] } {
+export function scheduleCommand(
+  verb: "create" | "edit",
+  name: string,
+  settings: Settings,
+): { line: string; rest: string[] } {
   const words: string[] = [verb, name || "NAME"];
   const rest: string[] = [];
   for (const [key, value] of Object.entries(settings)) {

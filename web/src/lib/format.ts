@@ -8,6 +8,27 @@ const UNITS = {
 /** Narrow no-break space, as French sets it before units. */
 const NARROW = "\u202f";
 
+/** Making a formatter takes longer than using it: each is made once. */
+const made = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>();
+function once<T extends Intl.NumberFormat | Intl.DateTimeFormat>(key: string, make: () => T): T {
+  const known = made.get(key) as T | undefined;
+  if (known) return known;
+  const fresh = make();
+  made.set(key, fresh);
+  return fresh;
+}
+
+function numbers(language: Language, least: number, most: number) {
+  return once(
+    `n${language}${least}${most}`,
+    () => new Intl.NumberFormat(language, { minimumFractionDigits: least, maximumFractionDigits: most }),
+  );
+}
+
+function times(language: Language, options: Intl.DateTimeFormatOptions) {
+  return once(`t${language}${JSON.stringify(options)}`, () => new Intl.DateTimeFormat(language, options));
+}
+
 /** Bytes in steps of 1024 with one decimal, as the command line writes them. */
 export function size(bytes: number, language: Language): string {
   let value = bytes;
@@ -17,12 +38,12 @@ export function size(bytes: number, language: Language): string {
     unit += 1;
   }
   const digits = unit === 0 ? 0 : 1;
-  const text = new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  const text = numbers(language, digits, digits).format(value);
   return `${text}${NARROW}${UNITS[language][unit]}`;
 }
 
 export function count(value: number, language: Language): string {
-  return new Intl.NumberFormat(language).format(value);
+  return numbers(language, 0, 3).format(value);
 }
 
 export function percent(value: number, language: Language, digits = 0): string {
@@ -31,7 +52,7 @@ export function percent(value: number, language: Language, digits = 0): string {
 
 /** Seconds as people say them: 0.8 s, 42 s, 3 min 20 s, 2 h 5 min. */
 export function duration(seconds: number, language: Language): string {
-  const number = (value: number, digits = 0) => new Intl.NumberFormat(language, { maximumFractionDigits: digits }).format(value);
+  const number = (value: number, digits = 0) => numbers(language, 0, digits).format(value);
   if (seconds < 1) return `${number(seconds, 2)}${NARROW}s`;
   if (seconds < 10) return `${number(seconds, 1)}${NARROW}s`;
   if (seconds < 60) return `${number(seconds)}${NARROW}s`;
@@ -55,7 +76,7 @@ export function setZone(name: string) {
 }
 
 export function dateTime(time: string, language: Language, seconds = false): string {
-  return new Intl.DateTimeFormat(language, {
+  return times(language, {
     dateStyle: "medium",
     timeStyle: seconds ? "medium" : "short",
     timeZone: zone,
@@ -63,7 +84,7 @@ export function dateTime(time: string, language: Language, seconds = false): str
 }
 
 export function weekdayTime(time: string, language: Language): string {
-  return new Intl.DateTimeFormat(language, {
+  return times(language, {
     weekday: "short",
     day: "numeric",
     month: "short",
@@ -74,11 +95,11 @@ export function weekdayTime(time: string, language: Language): string {
 }
 
 export function date(day: string, language: Language): string {
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${day.slice(0, 10)}T00:00:00Z`));
+  return times(language, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(`${day.slice(0, 10)}T00:00:00Z`));
 }
 
 export function shortDate(day: string, language: Language): string {
-  return new Intl.DateTimeFormat(language, { day: "numeric", month: "short", timeZone: "UTC" }).format(
+  return times(language, { day: "numeric", month: "short", timeZone: "UTC" }).format(
     new Date(`${day.slice(0, 10)}T00:00:00Z`),
   );
 }

@@ -90,9 +90,12 @@ export function words(line: string): string[] {
 }
 
 const unwords = (argv: unknown) =>
-  (Array.isArray(argv) ? argv : []).map((w) => (/\s/.test(String(w)) || w === "" ? `"${String(w)}"` : String(w))).join(" ");
+  (Array.isArray(argv) ? argv : [])
+    .map((w) => (/\s/.test(String(w)) || w === "" ? `"${String(w)}"` : String(w)))
+    .join(" ");
 
-const texts = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : typeof value === "string" ? [value] : []);
+const texts = (value: unknown): string[] =>
+  Array.isArray(value) ? value.map(String) : typeof value === "string" ? [value] : [];
 const text = (value: unknown) => (typeof value === "string" || typeof value === "number" ? String(value) : "");
 
 /** The form for a schedule whose keys are these. */
@@ -177,7 +180,8 @@ export function settingsOf(f: Form): Settings {
   put("timezone", f.timezone);
   put("compression", f.compression, "gzip");
   if (f.encryption === "public" && f.encrypt_to.length > 0) s.encrypt = { to: f.encrypt_to };
-  if (f.encryption === "passphrase" && f.passphrase_file.trim()) s.encrypt = { passphrase: { file: f.passphrase_file.trim() } };
+  if (f.encryption === "passphrase" && f.passphrase_file.trim())
+    s.encrypt = { passphrase: { file: f.passphrase_file.trim() } };
   const keep = Object.fromEntries(Object.entries(f.keep).filter(([, n]) => typeof n === "number"));
   if (Object.keys(keep).length > 0) s.keep = keep;
   put("destinations", f.destinations);
@@ -185,7 +189,11 @@ export function settingsOf(f: Form): Settings {
   put("enabled", f.enabled, true);
   put("catch_up", f.catch_up, true);
   for (const key of ["jitter", "timeout", "limit", "drill", "scrub"] as const) put(key, f[key].trim());
-  for (const key of ["before", "after", "on_failure"] as const) put(key, f[key].map(words).filter((argv) => argv.length > 0));
+  for (const key of ["before", "after", "on_failure"] as const)
+    put(
+      key,
+      f[key].map(words).filter((argv) => argv.length > 0),
+    );
   return s;
 }
 
@@ -208,15 +216,24 @@ export function changes(before: Settings, after: Settings): Settings {
   return out;
 }
 
-const sameAt = (key: string, a: unknown, b: unknown) => key === "at" && JSON.stringify(texts(a)) === JSON.stringify(texts(b));
+const sameAt = (key: string, a: unknown, b: unknown) =>
+  key === "at" && JSON.stringify(texts(a)) === JSON.stringify(texts(b));
 /** A key that says what holds without it. */
 const sayUsual = (key: string, value: unknown) =>
-  ({ kind: "full", content: "full", compression: "gzip", enabled: true, catch_up: true, one_file_system: false, exclude_caches: false })[
-    key
-  ] === value;
+  ({
+    kind: "full",
+    content: "full",
+    compression: "gzip",
+    enabled: true,
+    catch_up: true,
+    one_file_system: false,
+    exclude_caches: false,
+  })[key] === value;
 /** What the form cannot show stays: a passphrase by variable or command, limits by the hour. */
 const unformed = (key: string, value: unknown) =>
-  (key === "encrypt" && !(value as { to?: unknown }).to && !(value as { passphrase?: { file?: string } }).passphrase?.file) ||
+  (key === "encrypt" &&
+    !(value as { to?: unknown }).to &&
+    !(value as { passphrase?: { file?: string } }).passphrase?.file) ||
   (key === "limit" && typeof value === "object");
 
 /** Mistakes that show before the server is asked, by field. */

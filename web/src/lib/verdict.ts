@@ -24,10 +24,12 @@ export function verdict(schedules: Schedule[], status: Status | undefined): { le
   if (status?.config_error) problems.push({ level: "bad", code: "config", detail: status.config_error });
   for (const s of schedules) {
     const at = { schedule: s.name, run: s.last?.run };
-    if (s.last?.status === "failed") problems.push({ level: "bad", code: "failed", detail: s.last.error ?? undefined, ...at });
+    if (s.last?.status === "failed")
+      problems.push({ level: "bad", code: "failed", detail: s.last.error ?? undefined, ...at });
     else if (s.stale) problems.push({ level: "bad", code: s.last_good ? "stale" : "missing", ...at });
     if (s.frozen) problems.push({ level: "warning", code: "frozen", detail: s.frozen, ...at });
-    else if (s.last?.status === "warning") problems.push({ level: "warning", code: "warned", detail: s.last.error ?? undefined, ...at });
+    else if (s.last?.status === "warning")
+      problems.push({ level: "warning", code: "warned", detail: s.last.error ?? undefined, ...at });
   }
   problems.sort((a, b) => Number(b.level === "bad") - Number(a.level === "bad"));
   const active = schedules.filter((s) => s.enabled);

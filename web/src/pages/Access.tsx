@@ -1,4 +1,20 @@
-import { ActionIcon, Alert, Badge, Button, Card, Code, Group, Modal, PasswordInput, Select, Stack, Table, Text, TextInput, Title } from "@mantine/core";
+import {
+  ActionIcon,
+  Alert,
+  Badge,
+  Button,
+  Card,
+  Code,
+  Group,
+  Modal,
+  PasswordInput,
+  Select,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconKey, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -39,7 +55,14 @@ function NewUser({ opened, close }: { opened: boolean; close: () => void }) {
       error={add.error}
       submit={() => add.mutate(undefined)}
     >
-      <TextInput label={t("login.name")} value={name} onChange={(e) => setName(e.currentTarget.value)} autoComplete="off" data-autofocus required />
+      <TextInput
+        label={t("login.name")}
+        value={name}
+        onChange={(e) => setName(e.currentTarget.value)}
+        autoComplete="off"
+        data-autofocus
+        required
+      />
       <PasswordInput
         label={t("login.password")}
         description={t("setup.passwordHint", { count: 12 })}
@@ -78,7 +101,8 @@ function Users() {
     },
   );
   const give = useAction(
-    (name: string) => take(http.PUT("/api/v1/users/{name}/password", { params: { path: { name } }, body: { password } })),
+    (name: string) =>
+      take(http.PUT("/api/v1/users/{name}/password", { params: { path: { name } }, body: { password } })),
     () => {
       setRenew(null);
       setPassword("");
@@ -339,7 +363,9 @@ function Tokens() {
           clearable
           clearButtonProps={{ "aria-label": t("common.clear") }}
         />
-        <CommandLine line={command("token", "create", name || "NAME", "--scope", scope, span && "--expires", span && `${span}d`)} />
+        <CommandLine
+          line={command("token", "create", name || "NAME", "--scope", scope, span && "--expires", span && `${span}d`)}
+        />
       </FormModal>
       <Modal
         opened={secret !== null}

@@ -85,7 +85,13 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
           { value: "webhook", label: t("alerts.webhook") },
         ]}
       />
-      <TextInput label={t("form.name")} value={name} onChange={(e) => setName(e.currentTarget.value)} data-autofocus required />
+      <TextInput
+        label={t("form.name")}
+        value={name}
+        onChange={(e) => setName(e.currentTarget.value)}
+        data-autofocus
+        required
+      />
       {way === "email" ? (
         <SimpleGrid cols={{ base: 1, sm: 2 }}>
           <TagsInput label={t("alerts.to")} value={to} onChange={setTo} acceptValueOnBlur required />
@@ -98,7 +104,12 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
             onChange={(e) => setSmtp(e.currentTarget.value)}
             required
           />
-          <TextInput label={t("alerts.user")} description={t("alerts.userHint")} value={user} onChange={(e) => setUser(e.currentTarget.value)} />
+          <TextInput
+            label={t("alerts.user")}
+            description={t("alerts.userHint")}
+            value={user}
+            onChange={(e) => setUser(e.currentTarget.value)}
+          />
           <PasswordInput
             label={t("login.password")}
             description={t("secret.kept")}
@@ -117,7 +128,13 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
             onChange={(value) => setForm(value ?? "json")}
             allowDeselect={false}
           />
-          <TextInput label={t("alerts.url")} placeholder="https://…" value={url} onChange={(e) => setUrl(e.currentTarget.value)} required />
+          <TextInput
+            label={t("alerts.url")}
+            placeholder="https://…"
+            value={url}
+            onChange={(e) => setUrl(e.currentTarget.value)}
+            required
+          />
           <PasswordInput
             label={t("alerts.token")}
             description={t("secret.kept")}
@@ -126,7 +143,12 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
             autoComplete="new-password"
             visibilityToggleButtonProps={{ "aria-label": t("login.showPassword"), tabIndex: 0 }}
           />
-          <Checkbox mt="xl" label={t("alerts.private")} checked={isPrivate} onChange={(e) => setPrivate(e.currentTarget.checked)} />
+          <Checkbox
+            mt="xl"
+            label={t("alerts.private")}
+            checked={isPrivate}
+            onChange={(e) => setPrivate(e.currentTarget.checked)}
+          />
         </SimpleGrid>
       )}
       <MultiSelect
@@ -139,7 +161,14 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
       <CommandLine
         line={
           way === "email"
-            ? command("notifier", "add", name || "NAME", ...to.flatMap((x) => ["--email", x]), "--smtp", smtp || "SERVER")
+            ? command(
+                "notifier",
+                "add",
+                name || "NAME",
+                ...to.flatMap((x) => ["--email", x]),
+                "--smtp",
+                smtp || "SERVER",
+              )
             : command("notifier", "add", name || "NAME", "--webhook", url || "URL", "--form", form)
         }
         note={t("cli.secrets")}
@@ -170,7 +199,13 @@ function NotifierCard({ notifier: n }: { notifier: Notifier }) {
             <Badge color="gray">{n.kind}</Badge>
           </Group>
           {may.admin && (
-            <Button size="sm" variant="subtle" color="red" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => setDoomed(true)}>
+            <Button
+              size="sm"
+              variant="subtle"
+              color="red"
+              leftSection={<IconTrash size={16} aria-hidden />}
+              onClick={() => setDoomed(true)}
+            >
               {t("action.delete")}
             </Button>
           )}
@@ -191,7 +226,10 @@ function NotifierCard({ notifier: n }: { notifier: Notifier }) {
             run={() => take(http.POST("/api/v1/notifiers/{name}/test", { params: { path: { name: n.name } } }))}
           />
         )}
-        <CommandLine line={command("notifier", "test", n.name)} curl={curl("POST", `/api/v1/notifiers/${n.name}/test`)} />
+        <CommandLine
+          line={command("notifier", "test", n.name)}
+          curl={curl("POST", `/api/v1/notifiers/${n.name}/test`)}
+        />
       </Stack>
       <Confirm
         opened={doomed}
@@ -273,7 +311,15 @@ export function Alerts() {
                                 <When time={a.at} />
                               </Table.Td>
                               <Table.Td>
-                                <Badge color={["recovery", "success"].includes(a.kind) ? "green" : a.kind === "warning" ? "yellow" : "red"}>
+                                <Badge
+                                  color={
+                                    ["recovery", "success"].includes(a.kind)
+                                      ? "green"
+                                      : a.kind === "warning"
+                                        ? "yellow"
+                                        : "red"
+                                  }
+                                >
                                   {maybe(`condition.${a.kind}`, a.kind)}
                                 </Badge>
                               </Table.Td>

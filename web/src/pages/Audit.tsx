@@ -19,7 +19,10 @@ export function Audit() {
   const navigate = useNavigate({ from: "/audit" });
   const { text = "", page = 1 } = useSearch({ from: "/inside/audit" });
   const [typed, setTyped] = useState(text);
-  const look = useDebouncedCallback((value: string) => void navigate({ search: { text: value || undefined }, replace: true }), 250);
+  const look = useDebouncedCallback(
+    (value: string) => void navigate({ search: { text: value || undefined }, replace: true }),
+    250,
+  );
   const audit = useQuery(queries.audit(text, (page - 1) * SIZE, SIZE));
   const check = useMutation({ mutationFn: () => take(http.GET("/api/v1/audit/check")) });
   return (
@@ -38,7 +41,10 @@ export function Audit() {
         <div aria-live="polite">
           {check.error && <ErrorBox error={check.error} />}
           {check.data && (
-            <Alert color={check.data.intact ? "green" : "red"} title={t(check.data.intact ? "audit.intact" : "audit.broken")}>
+            <Alert
+              color={check.data.intact ? "green" : "red"}
+              title={t(check.data.intact ? "audit.intact" : "audit.broken")}
+            >
               <Text size="sm">{t("audit.entries", { count: f.count(check.data.entries) })}</Text>
               <Text size="xs" className="mono">
                 {check.data.reason ?? check.data.head}

@@ -1,12 +1,12 @@
-import { ActionIcon, Alert, Breadcrumbs, Button, Card, Checkbox, Group, Modal, Select, Skeleton, Stack, Text } from "@mantine/core";
+import { Alert, Breadcrumbs, Button, Card, Checkbox, Group, Modal, Select, Skeleton, Stack, Text } from "@mantine/core";
 import { IconDownload, IconEye, IconFile, IconFolder, IconLink, IconRestore, IconVersions } from "@tabler/icons-react";
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { memo, useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Archive, Entry } from "../api/client";
 import { queries } from "../api/queries";
-import { CommandLine, Empty, ErrorBox, Loaded, PageTitle, useFormat, When } from "../components/basics";
+import { CommandLine, Empty, ErrorBox, Loaded, Loading, PageTitle, useFormat, When } from "../components/basics";
 import { FileFinder } from "../components/FileFinder";
 import { useMay, useWord } from "../components/hooks";
 import { Link, LinkButton } from "../components/Link";
@@ -42,12 +42,19 @@ function useFolder(archive: string, path: string, b64: string | undefined, piece
   });
   const found = new Map<number, Entry[]>();
   if (first.data) found.set(0, first.data.items);
-  pieces.filter((p) => p > 0).forEach((p, i) => {
-    const items = rest[i]?.data?.items;
-    if (items) found.set(p, items);
-  });
+  pieces
+    .filter((p) => p > 0)
+    .forEach((p, i) => {
+      const items = rest[i]?.data?.items;
+      if (items) found.set(p, items);
+    });
   const error = first.error ?? rest.find((r) => r.error)?.error;
-  return { total: first.data?.total, at: (index: number) => found.get(Math.floor(index / PIECE))?.[index % PIECE], error, first };
+  return {
+    total: first.data?.total,
+    at: (index: number) => found.get(Math.floor(index / PIECE))?.[index % PIECE],
+    error,
+    first,
+  };
 }
 
 /** Text of a small file, to look at before anything is restored. */
@@ -90,6 +97,91 @@ function TextPreview({ archive, entry, close }: { archive: string; entry: Entry 
 
 const keyOf = (entry: { path: string; path_b64?: string | null }) => entry.path_b64 ?? entry.path;
 
+/** One entry. Plain elements, drawn anew only when it changes: a folder may be scrolled through by the thousand. */
+const Row = memo(function Row({
+  archive,
+  entry,
+  index,
+  start,
+  chosen,
+  mayRead,
+  open,
+  show,
+  toggle,
+}: {
+  archive: string;
+  entry: Entry;
+  index: number;
+  start: number;
+  chosen: boolean;
+  mayRead: boolean;
+  open: (entry: Entry) => void;
+  show: (entry: Entry) => void;
+  toggle: (entries: Entry[], on: boolean) => void;
+}) {
+  const { t } = useText();
+  const f = useFormat();
+  const isFolder = entry.kind === "folder";
+  const Icon = isFolder ? IconFolder : entry.kind === "symlink" ? IconLink : IconFile;
+  const readable = mayRead && (entry.kind === "file" || entry.kind === "hard_link");
+  return (
+    <div
+      className="row"
+      role="row"
+      aria-rowindex={index + 2}
+      data-chosen={chosen}
+      style={{ position: "absolute", top: 0, left: 0, right: 0, height: ROW, transform: `translateY(${start}px)` }}
+    >
+      <span role="cell">
+        <input
+          type="checkbox"
+          aria-label={t("browse.choose", { name: entry.name })}
+          checked={chosen}
+          onChange={(e) => toggle([entry], e.currentTarget.checked)}
+        />
+      </span>
+      <span role="cell" className="entry">
+        <Icon size={18} aria-hidden />
+        {isFolder ? (
+          <button type="button" className="name" onClick={() => open(entry)} title={entry.name}>
+            {entry.name}
+          </button>
+        ) : (
+          <span className="name" title={entry.name}>
+            {entry.link ? `${entry.name} → ${entry.link}` : entry.name}
+          </span>
+        )}
+      </span>
+      <span role="cell" className="size">
+        {isFolder ? "" : f.size(entry.size)}
+      </span>
+      <span role="cell" className="when">
+        {entry.mtime ? f.dateTime(entry.mtime) : ""}
+      </span>
+      <span role="cell">
+        {readable && entry.size <= SHOWN_MOST ? (
+          <button
+            type="button"
+            className="icon"
+            aria-label={t("browse.show", { name: entry.name })}
+            onClick={() => show(entry)}
+          >
+            <IconEye size={17} aria-hidden />
+          </button>
+        ) : readable ? (
+          <a
+            className="icon"
+            href={contentsUrl(archive, [entry])}
+            aria-label={t("action.downloadOf", { name: entry.name })}
+          >
+            <IconDownload size={17} aria-hidden />
+          </a>
+        ) : null}
+      </span>
+    </div>
+  );
+});
+
 function Folder({
   archive,
   path,
@@ -104,7 +196,6 @@ function Folder({
   toggle: (entries: Entry[], on: boolean) => void;
 }) {
   const { t } = useText();
-  const f = useFormat();
   const may = useMay();
   const navigate = useNavigate();
   const box = useRef<HTMLDivElement>(null);
@@ -112,7 +203,12 @@ function Folder({
   const [pieces, setPieces] = useState<number[]>([0]);
   const folder = useFolder(archive, path, b64, pieces);
   const total = folder.total ?? 0;
-  const rows = useVirtualizer({ count: total, getScrollElement: () => box.current, estimateSize: () => ROW, overscan: 12 });
+  const rows = useVirtualizer({
+    count: total,
+    getScrollElement: () => box.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+  });
   const items = rows.getVirtualItems();
   const from = Math.floor((items[0]?.index ?? 0) / PIECE);
   const to = Math.floor((items[items.length - 1]?.index ?? 0) / PIECE);
@@ -126,16 +222,22 @@ function Folder({
     rows.scrollToOffset(0);
     // eslint-disable-next-line react-hooks/exhaustive-deps -- only when the folder changes
   }, [archive, path, b64]);
-  const open = (entry: Entry) =>
-    void navigate({
-      to: "/browse/$archive",
-      params: { archive },
-      search: { path: entry.path, b64: entry.path_b64 ?? undefined },
-    });
+  const open = useCallback(
+    (entry: Entry) =>
+      void navigate({
+        to: "/browse/$archive",
+        params: { archive },
+        search: { path: entry.path, b64: entry.path_b64 ?? undefined },
+      }),
+    [archive, navigate],
+  );
 
   if (folder.error) return <ErrorBox error={folder.error} retry={() => void folder.first.refetch()} />;
+  if (folder.total === undefined) return <Loading rows={8} />;
   if (folder.total === 0) return <Empty text={t("browse.empty")} />;
-  const loaded = Array.from({ length: Math.min(total, PIECE) }, (_, i) => folder.at(i)).filter((e): e is Entry => e !== undefined);
+  const loaded = Array.from({ length: Math.min(total, PIECE) }, (_, i) => folder.at(i)).filter(
+    (e): e is Entry => e !== undefined,
+  );
   const all = total > 0 && total <= PIECE && loaded.every((e) => chosen.has(keyOf(e)));
   return (
     <>
@@ -188,61 +290,19 @@ function Folder({
                 </div>
               );
             }
-            const isFolder = entry.kind === "folder";
-            const Icon = isFolder ? IconFolder : entry.kind === "symlink" ? IconLink : IconFile;
-            const readable = entry.kind === "file" || entry.kind === "hard_link";
             return (
-              <div
+              <Row
                 key={item.key}
-                className="row"
-                role="row"
-                aria-rowindex={item.index + 2}
-                data-chosen={chosen.has(keyOf(entry))}
-                style={place}
-              >
-                <span role="cell">
-                  <Checkbox
-                    aria-label={t("browse.choose", { name: entry.name })}
-                    checked={chosen.has(keyOf(entry))}
-                    onChange={(e) => toggle([entry], e.currentTarget.checked)}
-                  />
-                </span>
-                <span role="cell" style={{ display: "flex", gap: 8, alignItems: "center", minWidth: 0 }}>
-                  <Icon size={18} aria-hidden style={{ flex: "none" }} />
-                  {isFolder ? (
-                    <button type="button" className="name" onClick={() => open(entry)} title={entry.name}>
-                      {entry.name}
-                    </button>
-                  ) : (
-                    <span className="name" title={entry.link ? `${entry.name} → ${entry.link}` : entry.name}>
-                      {entry.name}
-                      {entry.link && <Text span size="xs" c="dimmed">{` → ${entry.link}`}</Text>}
-                    </span>
-                  )}
-                </span>
-                <span role="cell" style={{ textAlign: "right", whiteSpace: "nowrap" }}>
-                  {isFolder ? "" : f.size(entry.size)}
-                </span>
-                <span role="cell" className="when" style={{ whiteSpace: "nowrap" }}>
-                  {entry.mtime ? f.dateTime(entry.mtime) : ""}
-                </span>
-                <span role="cell">
-                  {readable && may.operate && entry.size <= SHOWN_MOST ? (
-                    <ActionIcon variant="subtle" aria-label={t("browse.show", { name: entry.name })} onClick={() => setShown(entry)}>
-                      <IconEye size={17} />
-                    </ActionIcon>
-                  ) : readable && may.operate ? (
-                    <ActionIcon
-                      component="a"
-                      variant="subtle"
-                      href={contentsUrl(archive, [entry])}
-                      aria-label={t("action.downloadOf", { name: entry.name })}
-                    >
-                      <IconDownload size={17} />
-                    </ActionIcon>
-                  ) : null}
-                </span>
-              </div>
+                archive={archive}
+                entry={entry}
+                index={item.index}
+                start={item.start}
+                chosen={chosen.has(keyOf(entry))}
+                mayRead={may.operate}
+                open={open}
+                show={setShown}
+                toggle={toggle}
+              />
             );
           })}
         </div>
@@ -297,7 +357,8 @@ function Versions({ archive, path }: { archive: Archive; path: string }) {
           data={data}
           value={archive.id}
           onChange={(id) =>
-            id && void navigate({ to: "/browse/$archive", params: { archive: id }, search: { path: path || undefined } })
+            id &&
+            void navigate({ to: "/browse/$archive", params: { archive: id }, search: { path: path || undefined } })
           }
           allowDeselect={false}
           w={300}
@@ -332,7 +393,12 @@ function Versions({ archive, path }: { archive: Archive; path: string }) {
             {(page) => (
               <>
                 <Text size="sm">{t("diff.count", { count: page.total })}</Text>
-                <div style={{ maxHeight: "50vh", overflow: "auto" }} tabIndex={0} role="region" aria-label={t("diff.title")}>
+                <div
+                  style={{ maxHeight: "50vh", overflow: "auto" }}
+                  tabIndex={0}
+                  role="region"
+                  aria-label={t("diff.title")}
+                >
                   {page.items.slice(0, 1000).map((change) => (
                     <Group key={`${change.change}${change.path}`} gap="xs" wrap="nowrap" align="flex-start">
                       <Text size="sm" w={90} flex="none" fw={600}>
@@ -364,15 +430,18 @@ export function Browse() {
   const [chosen, setChosen] = useState<Map<string, Chosen>>(new Map());
   useEffect(() => setChosen(new Map()), [id]);
   useSingleChild(id, path, b64);
-  const toggle = (entries: Entry[], on: boolean) =>
-    setChosen((old) => {
-      const next = new Map(old);
-      for (const e of entries) {
-        if (on) next.set(keyOf(e), { path: e.path, path_b64: e.path_b64, size: e.size });
-        else next.delete(keyOf(e));
-      }
-      return next;
-    });
+  const toggle = useCallback(
+    (entries: Entry[], on: boolean) =>
+      setChosen((old) => {
+        const next = new Map(old);
+        for (const e of entries) {
+          if (on) next.set(keyOf(e), { path: e.path, path_b64: e.path_b64, size: e.size });
+          else next.delete(keyOf(e));
+        }
+        return next;
+      }),
+    [],
+  );
   const list = useMemo(() => [...chosen.values()], [chosen]);
   const parts = path.split("/").filter(Boolean);
   return (
@@ -438,7 +507,9 @@ export function Browse() {
                       to="/restore/$archive"
                       params={{ archive: id }}
                       search={{
-                        paths: list.some((c) => !c.path_b64) ? list.filter((c) => !c.path_b64).map((c) => c.path) : undefined,
+                        paths: list.some((c) => !c.path_b64)
+                          ? list.filter((c) => !c.path_b64).map((c) => c.path)
+                          : undefined,
                         paths_b64: list.some((c) => c.path_b64) ? list.flatMap((c) => c.path_b64 ?? []) : undefined,
                       }}
                       leftSection={<IconRestore size={16} aria-hidden />}

@@ -4,7 +4,18 @@ import { useNavigate, useParams } from "@tanstack/react-router";
 import { http, take } from "../api/client";
 import { queries } from "../api/queries";
 import { ArchiveTable } from "../components/ArchiveTable";
-import { CommandLine, Confirm, Empty, Facts, Loaded, PageTitle, StatusBadge, useFormat, useToast, When } from "../components/basics";
+import {
+  CommandLine,
+  Confirm,
+  Empty,
+  Facts,
+  Loaded,
+  PageTitle,
+  StatusBadge,
+  useFormat,
+  useToast,
+  When,
+} from "../components/basics";
 import { DayStrip } from "../components/DayStrip";
 import { useAction, useMay, useWord, watch } from "../components/hooks";
 import { Link } from "../components/Link";
@@ -143,7 +154,10 @@ export function Configuration() {
                   [t("field.source"), <span className="mono">{s.database ?? s.source.join(", ")}</span>],
                   [t("field.exclude"), s.exclude.join(", ")],
                   [t("field.frequency"), <TriggerText schedule={s} />],
-                  [t("field.next"), s.enabled ? s.next ? f.weekdayTime(s.next) : t("frequency.manual") : t("state.disabled")],
+                  [
+                    t("field.next"),
+                    s.enabled ? (s.next ? f.weekdayTime(s.next) : t("frequency.manual")) : t("state.disabled"),
+                  ],
                   [t("field.timezone"), s.timezone],
                   [t("field.kind"), s.database ? word("content", s.content) : word("kind", s.kind)],
                   [t("form.fullEvery"), s.full_every],
@@ -180,7 +194,11 @@ export function Configuration() {
                             </Link>
                           )}
                           {may.operate && page.items[0]?.parent && (
-                            <Button variant="default" loading={consolidate.isPending} onClick={() => consolidate.mutate(undefined)}>
+                            <Button
+                              variant="default"
+                              loading={consolidate.isPending}
+                              onClick={() => consolidate.mutate(undefined)}
+                            >
                               {t("action.consolidate")}
                             </Button>
                           )}

@@ -34,7 +34,17 @@ import { RetentionPreview } from "../components/RetentionPreview";
 import { useSentence } from "../components/TriggerText";
 import { useText, type Key } from "../i18n";
 import { curl, scheduleCommand } from "../lib/cli";
-import { changes, empty, formOf, frequencies, keepRules, mistakes, settingsOf, type Form, type Frequency } from "../lib/schedule";
+import {
+  changes,
+  empty,
+  formOf,
+  frequencies,
+  keepRules,
+  mistakes,
+  settingsOf,
+  type Form,
+  type Frequency,
+} from "../lib/schedule";
 
 export function NewConfiguration() {
   const { t } = useText();
@@ -115,7 +125,9 @@ function Editor({ first, schedule }: { first: Form; schedule?: Schedule }) {
   const changed: Settings = isNew ? settings : changes(schedule.settings ?? {}, settings);
   const words = useSentence(settings);
   const wrong = mistakes(form, isNew, t);
-  const shown = tried ? wrong : Object.fromEntries(Object.entries(wrong).filter(([key]) => key === "name" && form.name));
+  const shown = tried
+    ? wrong
+    : Object.fromEntries(Object.entries(wrong).filter(([key]) => key === "name" && form.name));
   // What is not filled in yet is no mistake of the rest: the server judges it with something in its place.
   const judged = JSON.stringify({
     ...settings,
@@ -129,7 +141,9 @@ function Editor({ first, schedule }: { first: Form; schedule?: Schedule }) {
     async () => {
       if (isNew) {
         return take(
-          http.POST("/api/v1/schedules", { body: { name: form.name, settings: settings as never, allow_missing: missing } }),
+          http.POST("/api/v1/schedules", {
+            body: { name: form.name, settings: settings as never, allow_missing: missing },
+          }),
         );
       }
       return take(
@@ -215,7 +229,11 @@ function Editor({ first, schedule }: { first: Form; schedule?: Schedule }) {
                     splitChars={["\n"]}
                     required
                   />
-                  <Button variant="default" leftSection={<IconFolderSearch size={16} aria-hidden />} onClick={picking.open}>
+                  <Button
+                    variant="default"
+                    leftSection={<IconFolderSearch size={16} aria-hidden />}
+                    onClick={picking.open}
+                  >
                     {t("form.pick")}
                   </Button>
                 </Group>
@@ -335,7 +353,10 @@ function Editor({ first, schedule }: { first: Form; schedule?: Schedule }) {
               <Select
                 label={t("form.kind")}
                 description={t("form.kindHint")}
-                data={(["full", "incremental", "differential"] as const).map((k) => ({ value: k, label: t(`kind.${k}`) }))}
+                data={(["full", "incremental", "differential"] as const).map((k) => ({
+                  value: k,
+                  label: t(`kind.${k}`),
+                }))}
                 value={form.kind}
                 onChange={(value) => set("kind", value ?? "full")}
                 allowDeselect={false}
@@ -364,7 +385,10 @@ function Editor({ first, schedule }: { first: Form; schedule?: Schedule }) {
             <Select
               label={t("form.encryption")}
               description={t("form.encryptionHint")}
-              data={(["default", "public", "passphrase"] as const).map((e) => ({ value: e, label: t(`encryption.${e}`) }))}
+              data={(["default", "public", "passphrase"] as const).map((e) => ({
+                value: e,
+                label: t(`encryption.${e}`),
+              }))}
               value={form.encryption}
               onChange={(value) => set("encryption", (value ?? "default") as Form["encryption"])}
               allowDeselect={false}
@@ -391,7 +415,10 @@ function Editor({ first, schedule }: { first: Form; schedule?: Schedule }) {
             <MultiSelect
               label={t("nav.destinations")}
               description={t("form.destinationsHint")}
-              data={[{ value: "local", label: t("form.local") }, ...destinations.map((d) => ({ value: d.name, label: d.name }))]}
+              data={[
+                { value: "local", label: t("form.local") },
+                ...destinations.map((d) => ({ value: d.name, label: d.name })),
+              ]}
               value={form.destinations}
               onChange={(value) => set("destinations", value)}
               clearButtonProps={{ "aria-label": t("common.clear") }}
@@ -511,7 +538,11 @@ function Editor({ first, schedule }: { first: Form; schedule?: Schedule }) {
 
         {save.error && <ErrorBox error={save.error} title={t("form.notSaved")} />}
         {isNew && form.what === "files" && save.error && (
-          <Checkbox label={t("form.allowMissing")} checked={missing} onChange={(e) => setMissing(e.currentTarget.checked)} />
+          <Checkbox
+            label={t("form.allowMissing")}
+            checked={missing}
+            onChange={(e) => setMissing(e.currentTarget.checked)}
+          />
         )}
         {tried && Object.keys(wrong).length > 0 && (
           <Alert color="red" role="alert">

@@ -19,7 +19,8 @@ function Switched({ schedule: s }: { schedule: Schedule }) {
   const toggle = useAction(
     (enabled: boolean) =>
       take(http.PATCH("/api/v1/schedules/{name}", { params: { path: { name: s.name } }, body: { enabled } as never })),
-    (_, enabled) => toast.success(t(enabled ? "configuration.enabled" : "configuration.disabled", { name: s.title ?? s.name })),
+    (_, enabled) =>
+      toast.success(t(enabled ? "configuration.enabled" : "configuration.disabled", { name: s.title ?? s.name })),
   );
   return (
     <Switch
@@ -92,7 +93,9 @@ export function Configurations() {
   const { text = "" } = useSearch({ from: "/inside/configurations" });
   const schedules = useQuery(queries.schedules());
   const fits = (s: Schedule) =>
-    [s.name, s.title ?? "", s.database ?? "", ...s.source].some((w) => w.toLocaleLowerCase().includes(text.toLocaleLowerCase()));
+    [s.name, s.title ?? "", s.database ?? "", ...s.source].some((w) =>
+      w.toLocaleLowerCase().includes(text.toLocaleLowerCase()),
+    );
   return (
     <>
       <PageTitle title={t("nav.configurations")} text={t("configurations.text")}>
@@ -123,7 +126,9 @@ export function Configurations() {
                   placeholder={t("configurations.search")}
                   leftSection={<IconSearch size={16} aria-hidden />}
                   value={text}
-                  onChange={(e) => void navigate({ search: { text: e.currentTarget.value || undefined }, replace: true })}
+                  onChange={(e) =>
+                    void navigate({ search: { text: e.currentTarget.value || undefined }, replace: true })
+                  }
                   maw={360}
                 />
               )}

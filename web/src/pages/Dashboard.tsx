@@ -1,10 +1,42 @@
-import { ActionIcon, Box, Button, Card, Group, Menu, SimpleGrid, Stack, Table, Text, Title, Tooltip } from "@mantine/core";
-import { IconCircleCheck, IconCircleX, IconAlertTriangle, IconInfoCircle, IconPlayerPlay, IconPlus, IconRefresh } from "@tabler/icons-react";
+import {
+  ActionIcon,
+  Box,
+  Button,
+  Card,
+  Group,
+  Menu,
+  SimpleGrid,
+  Stack,
+  Table,
+  Text,
+  Title,
+  Tooltip,
+} from "@mantine/core";
+import {
+  IconCircleCheck,
+  IconCircleX,
+  IconAlertTriangle,
+  IconInfoCircle,
+  IconPlayerPlay,
+  IconPlus,
+  IconRefresh,
+} from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, take, type Schedule, type Stats } from "../api/client";
 import { queries } from "../api/queries";
-import { Confirm, Empty, ErrorBox, Loading, PageTitle, StatusBadge, useFormat, useToast, When, Wide } from "../components/basics";
+import {
+  Confirm,
+  Empty,
+  ErrorBox,
+  Loading,
+  PageTitle,
+  StatusBadge,
+  useFormat,
+  useToast,
+  When,
+  Wide,
+} from "../components/basics";
 import { DayStrip } from "../components/DayStrip";
 import { useAction, useMay, useStart, watch } from "../components/hooks";
 import { Link, LinkButton } from "../components/Link";
@@ -48,7 +80,11 @@ function ProblemLine({ problem, title }: { problem: Problem; title: string }) {
           </LinkButton>
         )}
         {may.operate && problem.schedule && problem.level === "bad" && (
-          <Button size="xs" loading={start.isPending} onClick={() => start.mutate({ schedule: problem.schedule ?? "" })}>
+          <Button
+            size="xs"
+            loading={start.isPending}
+            onClick={() => start.mutate({ schedule: problem.schedule ?? "" })}
+          >
             {t("common.retry")}
           </Button>
         )}
@@ -87,7 +123,11 @@ export function Figures({ stats }: { stats: Stats }) {
         value={stats.total.success_rate == null ? "–" : f.percent(stats.total.success_rate, 1)}
         text={t("stats.rate.text", { good: f.count(stats.total.good), count: stats.total.good + stats.total.failed })}
       />
-      <Figure title={t("stats.space")} value={f.size(stats.space)} text={t("stats.archives", { count: stats.archives })} />
+      <Figure
+        title={t("stats.space")}
+        value={f.size(stats.space)}
+        text={t("stats.archives", { count: stats.archives })}
+      />
       <Figure
         title={t("stats.mean")}
         value={stats.total.mean_seconds == null ? "–" : f.duration(stats.total.mean_seconds)}
@@ -109,7 +149,9 @@ function RunMany({ schedules }: { schedules: Schedule[] }) {
   const [chosen, setChosen] = useState<{ label: string; names: string[] } | null>(null);
   const run = useAction(
     async (names: string[]) => {
-      const done = await Promise.allSettled(names.map((schedule) => take(http.POST("/api/v1/runs", { body: { schedule } }))));
+      const done = await Promise.allSettled(
+        names.map((schedule) => take(http.POST("/api/v1/runs", { body: { schedule } }))),
+      );
       done.forEach((d) => d.status === "fulfilled" && watch.add(d.value));
       const refused = done.find((d): d is PromiseRejectedResult => d.status === "rejected");
       if (refused) toast.error(refused.reason);
@@ -186,7 +228,9 @@ export function Dashboard() {
         )}
       </PageTitle>
       <Stack gap="lg">
-        {schedules.error && list.length === 0 && <ErrorBox error={schedules.error} retry={() => void schedules.refetch()} />}
+        {schedules.error && list.length === 0 && (
+          <ErrorBox error={schedules.error} retry={() => void schedules.refetch()} />
+        )}
         {!schedules.data && !schedules.error && <Loading rows={6} />}
         {schedules.data && (
           <Card className="verdict" data-level={level} component="section" aria-labelledby="verdict">
@@ -199,7 +243,10 @@ export function Dashboard() {
                   </Title>
                   <Text size="sm" c="dimmed">
                     {status.data?.next && status.data.next_schedule
-                      ? t("verdict.next", { name: titleOf(status.data.next_schedule), time: f.weekdayTime(status.data.next) })
+                      ? t("verdict.next", {
+                          name: titleOf(status.data.next_schedule),
+                          time: f.weekdayTime(status.data.next),
+                        })
                       : t(list.length ? "verdict.noNext" : "verdict.nothing")}
                   </Text>
                 </div>
@@ -238,65 +285,65 @@ export function Dashboard() {
               </Link>
             </Group>
             <Box visibleFrom="sm">
-            <Wide label={t("dashboard.states")}>
-              <Table verticalSpacing="xs">
-                <Table.Thead>
-                  <Table.Tr>
-                    <Table.Th>{t("field.configuration")}</Table.Th>
-                    <Table.Th>{t("field.last")}</Table.Th>
-                    <Table.Th>{t("dashboard.days", { count: DAYS })}</Table.Th>
-                    <Table.Th>{t("field.next")}</Table.Th>
-                    <Table.Th>
-                      <span className="unseen">{t("field.actions")}</span>
-                    </Table.Th>
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {list.slice(0, 50).map((s) => (
-                    <Table.Tr key={s.name}>
-                      <Table.Td>
-                        <Link to="/configurations/$name" params={{ name: s.name }} fw={500}>
-                          {s.title ?? s.name}
-                        </Link>
-                      </Table.Td>
-                      <Table.Td>
-                        {s.last ? <StatusBadge status={s.last.status} /> : <Text size="sm">{t("common.never")}</Text>}
-                        {s.last_good && (
-                          <Text size="xs" c="dimmed">
-                            {t("dashboard.lastGood")} <When time={s.last_good} />
-                          </Text>
-                        )}
-                      </Table.Td>
-                      <Table.Td>
-                        <DayStrip
-                          days={byName?.get(s.name) ?? emptyStrip(DAYS)}
-                          schedule={s.name}
-                          label={t("strip.label", { name: s.title ?? s.name })}
-                        />
-                      </Table.Td>
-                      <Table.Td style={{ whiteSpace: "nowrap" }}>
-                        {s.enabled ? s.next ? <When time={s.next} /> : t("frequency.manual") : t("state.disabled")}
-                      </Table.Td>
-                      <Table.Td>
-                        {may.operate && (
-                          <Tooltip label={t("action.runNow")}>
-                            <ActionIcon
-                              variant="light"
-                              size="lg"
-                              aria-label={t("action.runNowOf", { name: s.title ?? s.name })}
-                              loading={start.isPending && start.variables.schedule === s.name}
-                              onClick={() => start.mutate({ schedule: s.name, stay: true })}
-                            >
-                              <IconPlayerPlay size={17} />
-                            </ActionIcon>
-                          </Tooltip>
-                        )}
-                      </Table.Td>
+              <Wide label={t("dashboard.states")}>
+                <Table verticalSpacing="xs">
+                  <Table.Thead>
+                    <Table.Tr>
+                      <Table.Th>{t("field.configuration")}</Table.Th>
+                      <Table.Th>{t("field.last")}</Table.Th>
+                      <Table.Th>{t("dashboard.days", { count: DAYS })}</Table.Th>
+                      <Table.Th>{t("field.next")}</Table.Th>
+                      <Table.Th>
+                        <span className="unseen">{t("field.actions")}</span>
+                      </Table.Th>
                     </Table.Tr>
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Wide>
+                  </Table.Thead>
+                  <Table.Tbody>
+                    {list.slice(0, 50).map((s) => (
+                      <Table.Tr key={s.name}>
+                        <Table.Td>
+                          <Link to="/configurations/$name" params={{ name: s.name }} fw={500}>
+                            {s.title ?? s.name}
+                          </Link>
+                        </Table.Td>
+                        <Table.Td>
+                          {s.last ? <StatusBadge status={s.last.status} /> : <Text size="sm">{t("common.never")}</Text>}
+                          {s.last_good && (
+                            <Text size="xs" c="dimmed">
+                              {t("dashboard.lastGood")} <When time={s.last_good} />
+                            </Text>
+                          )}
+                        </Table.Td>
+                        <Table.Td>
+                          <DayStrip
+                            days={byName?.get(s.name) ?? emptyStrip(DAYS)}
+                            schedule={s.name}
+                            label={t("strip.label", { name: s.title ?? s.name })}
+                          />
+                        </Table.Td>
+                        <Table.Td style={{ whiteSpace: "nowrap" }}>
+                          {s.enabled ? s.next ? <When time={s.next} /> : t("frequency.manual") : t("state.disabled")}
+                        </Table.Td>
+                        <Table.Td>
+                          {may.operate && (
+                            <Tooltip label={t("action.runNow")}>
+                              <ActionIcon
+                                variant="light"
+                                size="lg"
+                                aria-label={t("action.runNowOf", { name: s.title ?? s.name })}
+                                loading={start.isPending && start.variables.schedule === s.name}
+                                onClick={() => start.mutate({ schedule: s.name, stay: true })}
+                              >
+                                <IconPlayerPlay size={17} />
+                              </ActionIcon>
+                            </Tooltip>
+                          )}
+                        </Table.Td>
+                      </Table.Tr>
+                    ))}
+                  </Table.Tbody>
+                </Table>
+              </Wide>
             </Box>
             <Stack hiddenFrom="sm" gap="md">
               {list.slice(0, 50).map((s) => (
@@ -316,7 +363,7 @@ export function Dashboard() {
                   </Box>
                   <Group justify="space-between" wrap="nowrap">
                     <Text size="sm" c="dimmed">
-                      {s.enabled ? s.next ? f.weekdayTime(s.next) : t("frequency.manual") : t("state.disabled")}
+                      {s.enabled ? (s.next ? f.weekdayTime(s.next) : t("frequency.manual")) : t("state.disabled")}
                     </Text>
                     {may.operate && (
                       <Button
@@ -354,7 +401,12 @@ export function Dashboard() {
                 {t("dashboard.recent")}
               </Title>
               <Group gap="xs">
-                <ActionIcon variant="subtle" size="lg" aria-label={t("common.refresh")} onClick={() => void recent.refetch()}>
+                <ActionIcon
+                  variant="subtle"
+                  size="lg"
+                  aria-label={t("common.refresh")}
+                  onClick={() => void recent.refetch()}
+                >
                   <IconRefresh size={17} />
                 </ActionIcon>
                 <Link to="/history" size="sm">

@@ -1,4 +1,16 @@
-import { Badge, Button, Card, Group, PasswordInput, SegmentedControl, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
+import {
+  Badge,
+  Button,
+  Card,
+  Group,
+  PasswordInput,
+  SegmentedControl,
+  SimpleGrid,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconDatabase, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -43,7 +55,13 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
       error={add.error}
       submit={() => add.mutate(undefined)}
     >
-      <TextInput label={t("form.name")} value={name} onChange={(e) => setName(e.currentTarget.value)} data-autofocus required />
+      <TextInput
+        label={t("form.name")}
+        value={name}
+        onChange={(e) => setName(e.currentTarget.value)}
+        data-autofocus
+        required
+      />
       <TextInput
         label={t("databases.url")}
         description={t("databases.urlHint")}
@@ -61,7 +79,10 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
           aria-label={t("secret.how")}
           value={how}
           onChange={(value) => setHow(value as How)}
-          data={(["password", "password_file", "password_env"] as const).map((value) => ({ value, label: t(`secret.${value}`) }))}
+          data={(["password", "password_file", "password_env"] as const).map((value) => ({
+            value,
+            label: t(`secret.${value}`),
+          }))}
         />
       </div>
       {how === "password" ? (
@@ -144,7 +165,13 @@ function DatabaseCard({ database: d }: { database: Database }) {
             <Badge color="gray">{d.engine}</Badge>
           </Group>
           {may.admin && (
-            <Button size="sm" variant="subtle" color="red" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => setDoomed(true)}>
+            <Button
+              size="sm"
+              variant="subtle"
+              color="red"
+              leftSection={<IconTrash size={16} aria-hidden />}
+              onClick={() => setDoomed(true)}
+            >
               {t("action.delete")}
             </Button>
           )}
@@ -177,12 +204,21 @@ function DatabaseCard({ database: d }: { database: Database }) {
             />
           )}
           {may.operate && d.schedules[0] && (
-            <Button size="sm" loading={start.isPending} onClick={() => start.mutate({ schedule: d.schedules[0] ?? "" })}>
+            <Button
+              size="sm"
+              loading={start.isPending}
+              onClick={() => start.mutate({ schedule: d.schedules[0] ?? "" })}
+            >
               {t("action.runNow")}
             </Button>
           )}
           {may.admin && (
-            <LinkButton size="sm" variant={d.schedules.length === 0 ? "filled" : "default"} to="/configurations/new" search={{ database: d.name }}>
+            <LinkButton
+              size="sm"
+              variant={d.schedules.length === 0 ? "filled" : "default"}
+              to="/configurations/new"
+              search={{ database: d.name }}
+            >
               {t("databases.schedule")}
             </LinkButton>
           )}
@@ -191,7 +227,10 @@ function DatabaseCard({ database: d }: { database: Database }) {
           </Button>
         </Group>
         {open && <Versions database={d} />}
-        <CommandLine line={command("database", "test", d.name)} curl={curl("POST", `/api/v1/databases/${d.name}/test`)} />
+        <CommandLine
+          line={command("database", "test", d.name)}
+          curl={curl("POST", `/api/v1/databases/${d.name}/test`)}
+        />
       </Stack>
       <Confirm
         opened={doomed}

@@ -1,4 +1,18 @@
-import { Alert, Badge, Button, Card, Group, NumberInput, PasswordInput, Select, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
+import {
+  Alert,
+  Badge,
+  Button,
+  Card,
+  Group,
+  NumberInput,
+  PasswordInput,
+  Select,
+  SimpleGrid,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconCloudUpload, IconPlus, IconTrash } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -102,7 +116,13 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
         allowDeselect={false}
       />
       <SimpleGrid cols={{ base: 1, sm: 2 }}>
-        <TextInput label={t("form.name")} value={wish.name} onChange={(e) => set({ name: e.currentTarget.value })} data-autofocus required />
+        <TextInput
+          label={t("form.name")}
+          value={wish.name}
+          onChange={(e) => set({ name: e.currentTarget.value })}
+          data-autofocus
+          required
+        />
         {field("limit", "destinations.limitHint")}
       </SimpleGrid>
       <TextInput
@@ -174,7 +194,13 @@ function DestinationCard({ destination: d }: { destination: Destination }) {
             {d.waiting > 0 && <Badge color="yellow">{t("destinations.waiting", { count: d.waiting })}</Badge>}
           </Group>
           {may.admin && (
-            <Button size="sm" variant="subtle" color="red" leftSection={<IconTrash size={16} aria-hidden />} onClick={() => setDoomed(true)}>
+            <Button
+              size="sm"
+              variant="subtle"
+              color="red"
+              leftSection={<IconTrash size={16} aria-hidden />}
+              onClick={() => setDoomed(true)}
+            >
               {t("action.delete")}
             </Button>
           )}
@@ -200,7 +226,10 @@ function DestinationCard({ destination: d }: { destination: Destination }) {
             run={() => take(http.POST("/api/v1/destinations/{name}/test", { params: { path: { name: d.name } } }))}
           />
         )}
-        <CommandLine line={command("destination", "test", d.name)} curl={curl("POST", `/api/v1/destinations/${d.name}/test`)} />
+        <CommandLine
+          line={command("destination", "test", d.name)}
+          curl={curl("POST", `/api/v1/destinations/${d.name}/test`)}
+        />
       </Stack>
       <Confirm
         opened={doomed}

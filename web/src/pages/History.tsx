@@ -54,12 +54,19 @@ export function History() {
   const [more, setMore] = useState(false);
   const phone = useMediaQuery("(max-width: 48em)");
   const filtered = Object.values(filters).some(Boolean);
-  const words = Object.entries(filters).flatMap(([key, value]) => (value && !["text", "schedule", "content"].includes(key) ? [`--${key}`, String(value)] : []));
+  const words = Object.entries(filters).flatMap(([key, value]) =>
+    value && !["text", "schedule", "content"].includes(key) ? [`--${key}`, String(value)] : [],
+  );
   return (
     <>
       <PageTitle title={t("nav.history")} text={t("history.text")} />
       <Stack>
-        <Card component="form" role="search" aria-label={t("history.filters")} onSubmit={(e) => (e.preventDefault(), set({ text: typed || undefined }))}>
+        <Card
+          component="form"
+          role="search"
+          aria-label={t("history.filters")}
+          onSubmit={(e) => (e.preventDefault(), set({ text: typed || undefined }))}
+        >
           <SimpleGrid cols={{ base: 1, xs: 2, md: 4 }} spacing="sm">
             <TextInput
               label={t("history.search")}
@@ -73,34 +80,34 @@ export function History() {
             {choice("status", "field.status")}
             {phone && !more ? null : (
               <>
-            {choice("operation", "field.operation")}
-            <Select
-              label={t("field.configuration")}
-              placeholder={t("common.all")}
-              data={schedules.map((s) => ({ value: s.name, label: s.title ?? s.name }))}
-              value={filters.schedule ?? null}
-              onChange={(value) => set({ schedule: value ?? undefined })}
-              searchable
-              clearable
-              clearButtonProps={{ "aria-label": t("common.clear") }}
-            />
-            {choice("kind", "field.kind")}
-            {choice("content", "field.content")}
-            <TextInput
-              type="date"
-              label={t("history.from")}
-              value={filters.from ?? ""}
-              max={filters.to}
-              onChange={(e) => set({ from: e.currentTarget.value || undefined })}
-            />
-            <TextInput
-              type="date"
-              label={t("history.to")}
-              value={filters.to ?? ""}
-              min={filters.from}
-              onChange={(e) => set({ to: e.currentTarget.value || undefined })}
-            />
-            {choice("sort", "history.sort")}
+                {choice("operation", "field.operation")}
+                <Select
+                  label={t("field.configuration")}
+                  placeholder={t("common.all")}
+                  data={schedules.map((s) => ({ value: s.name, label: s.title ?? s.name }))}
+                  value={filters.schedule ?? null}
+                  onChange={(value) => set({ schedule: value ?? undefined })}
+                  searchable
+                  clearable
+                  clearButtonProps={{ "aria-label": t("common.clear") }}
+                />
+                {choice("kind", "field.kind")}
+                {choice("content", "field.content")}
+                <TextInput
+                  type="date"
+                  label={t("history.from")}
+                  value={filters.from ?? ""}
+                  max={filters.to}
+                  onChange={(e) => set({ from: e.currentTarget.value || undefined })}
+                />
+                <TextInput
+                  type="date"
+                  label={t("history.to")}
+                  value={filters.to ?? ""}
+                  min={filters.from}
+                  onChange={(e) => set({ to: e.currentTarget.value || undefined })}
+                />
+                {choice("sort", "history.sort")}
               </>
             )}
           </SimpleGrid>

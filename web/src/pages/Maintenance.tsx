@@ -68,7 +68,9 @@ function Check() {
                 <Group justify="space-between" align="flex-start">
                   <div style={{ flex: 1, minWidth: 0 }}>
                     <Group gap="xs">
-                      <Badge color={LEVELS[finding.level] ?? "gray"}>{maybe(`level.${finding.level}`, finding.level)}</Badge>
+                      <Badge color={LEVELS[finding.level] ?? "gray"}>
+                        {maybe(`level.${finding.level}`, finding.level)}
+                      </Badge>
                       <Text fw={600}>{maybe(`finding.${finding.code}` as Key, finding.code)}</Text>
                     </Group>
                     <Text size="sm" className="mono" lang="en" mt={4}>
@@ -96,7 +98,10 @@ function Check() {
             ))}
           </Stack>
         </div>
-        <CommandLine line={command("check", deep && "--deep")} curl={curl("GET", `/api/v1/check${deep ? "?deep=true" : ""}`)} />
+        <CommandLine
+          line={command("check", deep && "--deep")}
+          curl={curl("GET", `/api/v1/check${deep ? "?deep=true" : ""}`)}
+        />
       </Stack>
     </Card>
   );
@@ -129,7 +134,12 @@ function Cleanup() {
             w={180}
             hideControls
           />
-          <Checkbox label={t("cleanup.force")} checked={force} onChange={(e) => setForce(e.currentTarget.checked)} pb={8} />
+          <Checkbox
+            label={t("cleanup.force")}
+            checked={force}
+            onChange={(e) => setForce(e.currentTarget.checked)}
+            pb={8}
+          />
         </Group>
         <Group>
           <Button variant="default" loading={clean.isPending} disabled={!may.admin} onClick={() => clean.mutate(true)}>
@@ -141,7 +151,10 @@ function Cleanup() {
         </Group>
         <div aria-live="polite">
           {clean.data && (
-            <Alert color={clean.data.dry_run ? "brand" : "green"} title={t(clean.data.dry_run ? "cleanup.would" : "cleanup.done", { count: clean.data.total })}>
+            <Alert
+              color={clean.data.dry_run ? "brand" : "green"}
+              title={t(clean.data.dry_run ? "cleanup.would" : "cleanup.done", { count: clean.data.total })}
+            >
               {clean.data.items.map((item) => (
                 <Text key={item.subject} size="sm">
                   {maybe(`cleanup.${item.what}`, item.what)}:{" "}
@@ -170,10 +183,12 @@ function Rebuild() {
   const [scan, setScan] = useState("");
   const [missing, setMissing] = useState(false);
   const rescue = useAction((dry_run: boolean) =>
-    take(http.POST("/api/v1/rescue", { body: { scan: scan || undefined, fix_missing: missing, dry_run } })).then((page) => ({
-      ...page,
-      dry_run,
-    })),
+    take(http.POST("/api/v1/rescue", { body: { scan: scan || undefined, fix_missing: missing, dry_run } })).then(
+      (page) => ({
+        ...page,
+        dry_run,
+      }),
+    ),
   );
   const rebuild = useAction(
     () => take(http.POST("/api/v1/rebuilds", { body: {} })),
@@ -198,7 +213,11 @@ function Rebuild() {
           onChange={(e) => setScan(e.currentTarget.value)}
           maw={480}
         />
-        <Checkbox label={t("rebuild.missing")} checked={missing} onChange={(e) => setMissing(e.currentTarget.checked)} />
+        <Checkbox
+          label={t("rebuild.missing")}
+          checked={missing}
+          onChange={(e) => setMissing(e.currentTarget.checked)}
+        />
         <Group>
           <Button
             variant="default"
@@ -208,16 +227,28 @@ function Rebuild() {
           >
             {t("common.preview")}
           </Button>
-          <Button loading={rescue.isPending} disabled={!may.admin || (!scan && !missing)} onClick={() => rescue.mutate(false)}>
+          <Button
+            loading={rescue.isPending}
+            disabled={!may.admin || (!scan && !missing)}
+            onClick={() => rescue.mutate(false)}
+          >
             {t("rebuild.action")}
           </Button>
-          <Button variant="default" loading={rebuild.isPending} disabled={!may.operate} onClick={() => rebuild.mutate(undefined)}>
+          <Button
+            variant="default"
+            loading={rebuild.isPending}
+            disabled={!may.operate}
+            onClick={() => rebuild.mutate(undefined)}
+          >
             {t("rebuild.indexes")}
           </Button>
         </Group>
         <div aria-live="polite">
           {rescue.data && (
-            <Alert color={rescue.data.dry_run ? "brand" : "green"} title={t(rescue.data.dry_run ? "rebuild.would" : "rebuild.done", { count: rescue.data.total })}>
+            <Alert
+              color={rescue.data.dry_run ? "brand" : "green"}
+              title={t(rescue.data.dry_run ? "rebuild.would" : "rebuild.done", { count: rescue.data.total })}
+            >
               {rescue.data.items.map((item) => (
                 <Text key={item.path} size="sm" className="mono" lang="en">
                   {item.what}: {item.path} {item.text}
@@ -274,14 +305,22 @@ function Proofs() {
             w={180}
             hideControls
           />
-          <Button variant="default" loading={scrub.isPending} disabled={!may.operate} onClick={() => scrub.mutate(undefined)}>
+          <Button
+            variant="default"
+            loading={scrub.isPending}
+            disabled={!may.operate}
+            onClick={() => scrub.mutate(undefined)}
+          >
             {t("proofs.scrub")}
           </Button>
           <Button variant="default" disabled={!may.operate} onClick={() => setAsking(true)}>
             {t("proofs.verifyAll")}
           </Button>
         </Group>
-        <CommandLine line={command("scrub", "--percent", String(percent))} curl={curl("POST", "/api/v1/scrubs", { percent })} />
+        <CommandLine
+          line={command("scrub", "--percent", String(percent))}
+          curl={curl("POST", "/api/v1/scrubs", { percent })}
+        />
       </Stack>
       <Confirm
         opened={asking}

@@ -1,4 +1,19 @@
-import { Alert, Button, Card, Checkbox, Code, Group, List, Radio, Select, Stack, Stepper, Text, TextInput, Title } from "@mantine/core";
+import {
+  Alert,
+  Button,
+  Card,
+  Checkbox,
+  Code,
+  Group,
+  List,
+  Radio,
+  Select,
+  Stack,
+  Stepper,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
 import { IconDownload, IconFolderOpen } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
@@ -39,10 +54,12 @@ function Version({ archive }: { archive: Archive }) {
     <Select
       label={t("browse.version")}
       description={t("restore.versionHint")}
-      data={all.filter((a) => !rolesOnly(a)).map((a) => ({
-        value: a.id,
-        label: `${f.dateTime(a.started, true)} · ${a.database ? `${a.database.database ?? ""} · ${word("content", a.content)}` : word("kind", a.kind)} · ${f.size(a.size)}`,
-      }))}
+      data={all
+        .filter((a) => !rolesOnly(a))
+        .map((a) => ({
+          value: a.id,
+          label: `${f.dateTime(a.started, true)} · ${a.database ? `${a.database.database ?? ""} · ${word("content", a.content)}` : word("kind", a.kind)} · ${f.size(a.size)}`,
+        }))}
       value={archive.id}
       onChange={(id) => id && void navigate({ to: "/restore/$archive", params: { archive: id }, search })}
       allowDeselect={false}
@@ -107,16 +124,33 @@ function RestoreFiles({ archive: a }: { archive: Archive }) {
     ...(paths ?? []).map((path) => ({ path, size: 0 })),
     ...(paths_b64 ?? []).map((b) => ({ path: b, path_b64: b, size: 0 })),
   ];
-  const everything = useQuery({ ...queries.entries(a.id, "", undefined, 0, 200), enabled: where === "download" && count === 0 });
+  const everything = useQuery({
+    ...queries.entries(a.id, "", undefined, 0, 200),
+    enabled: where === "download" && count === 0,
+  });
   const all = chosen.length > 0 ? chosen : (everything.data?.items ?? []);
   const cli =
     where === "original"
       ? command("restore", a.id, ...(paths ?? []).flatMap((p) => ["--path", p]), "--in-place", "--overwrite", overwrite)
-      : command("restore", a.id, ...(paths ?? []).flatMap((p) => ["--path", p]), "--to", target, "--overwrite", overwrite);
+      : command(
+          "restore",
+          a.id,
+          ...(paths ?? []).flatMap((p) => ["--path", p]),
+          "--to",
+          target,
+          "--overwrite",
+          overwrite,
+        );
   if (!may.operate) return <Alert color="yellow">{t("restore.mayNot")}</Alert>;
   return (
     <Card>
-      <Stepper active={step} onStepClick={(to) => to < step && setStep(to)} size="sm" mb="lg" aria-label={t("restore.steps")}>
+      <Stepper
+        active={step}
+        onStepClick={(to) => to < step && setStep(to)}
+        size="sm"
+        mb="lg"
+        aria-label={t("restore.steps")}
+      >
         <Stepper.Step label={t("restore.what")}>
           <Stack>
             <Version archive={a} />
@@ -168,7 +202,11 @@ function RestoreFiles({ archive: a }: { archive: Archive }) {
                 description={t("restore.targetHint", { roots: roots.join(", ") })}
                 value={target}
                 onChange={(e) => setTarget(e.currentTarget.value)}
-                error={target !== "" && !roots.some((r) => r === "/" || target === r || target.startsWith(`${r}/`)) ? t("restore.targetWrong", { roots: roots.join(", ") }) : undefined}
+                error={
+                  target !== "" && !roots.some((r) => r === "/" || target === r || target.startsWith(`${r}/`))
+                    ? t("restore.targetWrong", { roots: roots.join(", ") })
+                    : undefined
+                }
               />
             )}
             {!mayInPlace && where !== "download" && (
@@ -200,7 +238,12 @@ function RestoreFiles({ archive: a }: { archive: Archive }) {
             <Radio.Group label={t("restore.exists")} value={overwrite} onChange={setOverwrite}>
               <Stack gap="sm" mt="xs">
                 {(["never", "older", "always"] as const).map((policy) => (
-                  <Radio key={policy} value={policy} label={t(`overwrite.${policy}`)} description={t(`overwrite.${policy}.text`)} />
+                  <Radio
+                    key={policy}
+                    value={policy}
+                    label={t(`overwrite.${policy}`)}
+                    description={t(`overwrite.${policy}.text`)}
+                  />
                 ))}
               </Stack>
             </Radio.Group>
@@ -223,13 +266,19 @@ function RestoreFiles({ archive: a }: { archive: Archive }) {
                 [t("field.configuration"), a.schedule],
                 [t("browse.version"), <When time={a.started} seconds />],
                 [t("restore.what"), what],
-                [t("restore.where"), where === "original" ? t("restore.original") : <span className="mono">{target}</span>],
+                [
+                  t("restore.where"),
+                  where === "original" ? t("restore.original") : <span className="mono">{target}</span>,
+                ],
                 [t("restore.conflicts"), t(`overwrite.${overwrite}` as Key)],
               ]}
             />
             {!tried && <Text role="status">{t("restore.trying")}</Text>}
             {tried && (tried.status === "completed" || tried.status === "warning") && (
-              <Alert color={tried.status === "warning" ? "yellow" : "brand"} title={t("restore.dry", { count: tried.files, size: f.size(tried.bytes) })}>
+              <Alert
+                color={tried.status === "warning" ? "yellow" : "brand"}
+                title={t("restore.dry", { count: tried.files, size: f.size(tried.bytes) })}
+              >
                 <Text size="sm">{t("restore.dryText")}</Text>
                 {(tried.notes ?? []).slice(0, 20).map((n) => (
                   <Text key={n.path + n.text} size="sm" lang="en" className="mono">
@@ -303,7 +352,13 @@ function RestoreDatabase({ archive: a }: { archive: Archive }) {
   );
   return (
     <Card>
-      <Stepper active={step} onStepClick={(to) => to < step && setStep(to)} size="sm" mb="lg" aria-label={t("restore.steps")}>
+      <Stepper
+        active={step}
+        onStepClick={(to) => to < step && setStep(to)}
+        size="sm"
+        mb="lg"
+        aria-label={t("restore.steps")}
+      >
         <Stepper.Step label={t("restore.what")}>
           <Stack>
             <Version archive={a} />
@@ -330,7 +385,11 @@ function RestoreDatabase({ archive: a }: { archive: Archive }) {
         </Stepper.Step>
         <Stepper.Step label={t("restore.where")}>
           <Stack>
-            <Radio.Group label={t("restore.whereTo")} value={where} onChange={(value) => setWhere(value as typeof where)}>
+            <Radio.Group
+              label={t("restore.whereTo")}
+              value={where}
+              onChange={(value) => setWhere(value as typeof where)}
+            >
               <Stack gap="sm" mt="xs">
                 <Radio value="new" label={t("restore.newDatabase")} description={t("restore.newDatabaseHint")} />
                 <Radio
@@ -341,12 +400,25 @@ function RestoreDatabase({ archive: a }: { archive: Archive }) {
               </Stack>
             </Radio.Group>
             {where === "new" && (
-              <TextInput label={t("restore.databaseTarget")} value={name} onChange={(e) => setName(e.currentTarget.value)} required />
+              <TextInput
+                label={t("restore.databaseTarget")}
+                value={name}
+                onChange={(e) => setName(e.currentTarget.value)}
+                required
+              />
             )}
             {where === "same" && (
-              <Checkbox label={t("restore.keepOld")} checked={keepOld} onChange={(e) => setKeepOld(e.currentTarget.checked)} />
+              <Checkbox
+                label={t("restore.keepOld")}
+                checked={keepOld}
+                onChange={(e) => setKeepOld(e.currentTarget.checked)}
+              />
             )}
-            <Checkbox label={t("restore.noOwner")} checked={noOwner} onChange={(e) => setNoOwner(e.currentTarget.checked)} />
+            <Checkbox
+              label={t("restore.noOwner")}
+              checked={noOwner}
+              onChange={(e) => setNoOwner(e.currentTarget.checked)}
+            />
             <Group justify="space-between">
               <Button variant="default" onClick={() => setStep(0)}>
                 {t("common.back")}

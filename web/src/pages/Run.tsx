@@ -5,7 +5,17 @@ import { useParams } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { http, take, type Progress as Figures, type Run as RunView, type RunEvent } from "../api/client";
 import { queries } from "../api/queries";
-import { CommandLine, Copy, Facts, Loaded, PageTitle, StatusBadge, useFormat, useToast, When } from "../components/basics";
+import {
+  CommandLine,
+  Copy,
+  Facts,
+  Loaded,
+  PageTitle,
+  StatusBadge,
+  useFormat,
+  useToast,
+  When,
+} from "../components/basics";
 import { useAction, useMay, useStart, useWord } from "../components/hooks";
 import { Link, LinkButton } from "../components/Link";
 import { Progress } from "../components/Progress";
@@ -58,7 +68,10 @@ function Log({ run, open }: { run: RunView; open: boolean }) {
     refetchInterval: open ? 2_000 : false,
   });
   const lines = useMemo<Line[]>(() => {
-    const notes = (run.notes ?? []).map((n) => ({ level: n.level === "warning" ? "Warning" : "Info", text: `${n.path}: ${n.text}` }));
+    const notes = (run.notes ?? []).map((n) => ({
+      level: n.level === "warning" ? "Warning" : "Info",
+      text: `${n.path}: ${n.text}`,
+    }));
     const told = (log.data ?? []).map((l) => ({ at: l.at, level: l.level, text: l.text }));
     const known = new Set(told.map((l) => l.text));
     return [...told, ...notes.filter((n) => ![...known].some((k) => k.endsWith(n.text)))];
@@ -95,7 +108,14 @@ function Log({ run, open }: { run: RunView; open: boolean }) {
             clearable
             clearButtonProps={{ "aria-label": t("common.clear") }}
           />
-          {open && <Switch size="sm" label={t("log.follow")} checked={follow} onChange={(e) => setFollow(e.currentTarget.checked)} />}
+          {open && (
+            <Switch
+              size="sm"
+              label={t("log.follow")}
+              checked={follow}
+              onChange={(e) => setFollow(e.currentTarget.checked)}
+            />
+          )}
           <Copy text={plain} />
           <Button
             size="xs"
@@ -144,7 +164,8 @@ export function Run() {
   return (
     <Loaded query={query} rows={8}>
       {(run) => {
-        const good = (run.status === "completed" || run.status === "warning") && run.archive && run.operation === "backup";
+        const good =
+          (run.status === "completed" || run.status === "warning") && run.archive && run.operation === "backup";
         return (
           <>
             <PageTitle title={`${t(`operation.${run.operation}` as Key)} · ${run.name}`}>
@@ -245,7 +266,13 @@ export function Run() {
                     .map(([name, value]) => [name as string, value])}
                 />
                 {good && run.form === "tar" && (
-                  <Link to="/browse/$archive" params={{ archive: run.archive ?? "" }} search={{}} mt="sm" display="inline-block">
+                  <Link
+                    to="/browse/$archive"
+                    params={{ archive: run.archive ?? "" }}
+                    search={{}}
+                    mt="sm"
+                    display="inline-block"
+                  >
                     {t("action.browse")}
                   </Link>
                 )}

@@ -1,4 +1,19 @@
-import { Alert, Anchor, Button, Card, Code, Group, PasswordInput, PinInput, SegmentedControl, Stack, Text, Title, useMantineColorScheme, type MantineColorScheme } from "@mantine/core";
+import {
+  Alert,
+  Anchor,
+  Button,
+  Card,
+  Code,
+  Group,
+  PasswordInput,
+  PinInput,
+  SegmentedControl,
+  Stack,
+  Text,
+  Title,
+  useMantineColorScheme,
+  type MantineColorScheme,
+} from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, take } from "../api/client";
@@ -101,7 +116,8 @@ function SecondFactor() {
   const [code, setCode] = useState("");
   const begin = useAction(() => take(http.POST("/api/v1/session/second-factor")), setSecret);
   const finish = useAction(
-    (given: string) => take(http.PUT("/api/v1/session/second-factor", { body: { secret: secret?.secret ?? "", code: given } })),
+    (given: string) =>
+      take(http.PUT("/api/v1/session/second-factor", { body: { secret: secret?.secret ?? "", code: given } })),
     () => {
       setSecret(null);
       setCode("");

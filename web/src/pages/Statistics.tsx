@@ -141,7 +141,13 @@ export function Statistics() {
                     labels={labels}
                     show={f.size}
                     bytes
-                    series={[{ name: t("stats.written"), color: BLUE, values: list.map((d) => (grown += d.sums?.stored ?? 0)) }]}
+                    series={[
+                      {
+                        name: t("stats.written"),
+                        color: BLUE,
+                        values: list.map((d) => (grown += d.sums?.stored ?? 0)),
+                      },
+                    ]}
                   />
                 </Card>
                 <Card>
@@ -149,7 +155,9 @@ export function Statistics() {
                     title={t("stats.duration")}
                     labels={labels}
                     show={f.duration}
-                    series={[{ name: t("stats.mean"), color: BLUE, values: list.map((d) => d.sums?.mean_seconds ?? 0) }]}
+                    series={[
+                      { name: t("stats.mean"), color: BLUE, values: list.map((d) => d.sums?.mean_seconds ?? 0) },
+                    ]}
                   />
                 </Card>
                 <Card>
@@ -162,11 +170,18 @@ export function Statistics() {
                   />
                 </Card>
               </SimpleGrid>
-              <Groups title={t("stats.byKind")} rows={data.by_kind} name={(key) => word("kind", key) || t("kind.full")} />
+              <Groups
+                title={t("stats.byKind")}
+                rows={data.by_kind}
+                name={(key) => word("kind", key) || t("kind.full")}
+              />
               {data.by_schedule.length > 0 && (
                 <Groups
                   title={t("stats.byContent")}
-                  rows={byContent(data.by_schedule, new Map(schedules.map((s) => [s.name, s.database ? s.content : "files"])))}
+                  rows={byContent(
+                    data.by_schedule,
+                    new Map(schedules.map((s) => [s.name, s.database ? s.content : "files"])),
+                  )}
                   name={(key) => word("content", key)}
                 />
               )}

@@ -1,4 +1,17 @@
-import { Alert, Badge, Button, Card, Code, FileButton, Group, SimpleGrid, Stack, Text, Textarea, Title } from "@mantine/core";
+import {
+  Alert,
+  Badge,
+  Button,
+  Card,
+  Code,
+  FileButton,
+  Group,
+  SimpleGrid,
+  Stack,
+  Text,
+  Textarea,
+  Title,
+} from "@mantine/core";
 import { IconDownload, IconUpload } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
@@ -18,7 +31,10 @@ interface Imported {
 function Taken({ result }: { result: Imported }) {
   const { t, maybe } = useText();
   return (
-    <Alert color={result.dry_run ? "brand" : "green"} title={t(result.dry_run ? "import.would" : "import.done", { count: result.items.filter((i) => i.added).length })}>
+    <Alert
+      color={result.dry_run ? "brand" : "green"}
+      title={t(result.dry_run ? "import.would" : "import.done", { count: result.items.filter((i) => i.added).length })}
+    >
       <Stack gap={4}>
         {result.items.map((item) => (
           <Group key={item.kind + item.name} gap="xs">
@@ -39,10 +55,12 @@ function TemplateCard({ name, text }: { name: string; text: string }) {
   const toast = useToast();
   const apply = useAction(
     (dry_run: boolean) =>
-      take(http.POST("/api/v1/templates/{name}/apply", { params: { path: { name } }, body: { dry_run } })).then((page) => ({
-        ...page,
-        dry_run,
-      })),
+      take(http.POST("/api/v1/templates/{name}/apply", { params: { path: { name } }, body: { dry_run } })).then(
+        (page) => ({
+          ...page,
+          dry_run,
+        }),
+      ),
     (done) => {
       if (!done.dry_run) toast.success(t("import.done", { count: done.items.filter((i) => i.added).length }));
     },
@@ -66,7 +84,10 @@ function TemplateCard({ name, text }: { name: string; text: string }) {
             {t("templates.apply")}
           </Button>
         </Group>
-        <CommandLine line={command("template", "apply", name)} curl={curl("POST", `/api/v1/templates/${name}/apply`, {})} />
+        <CommandLine
+          line={command("template", "apply", name)}
+          curl={curl("POST", `/api/v1/templates/${name}/apply`, {})}
+        />
       </Stack>
     </Card>
   );
@@ -106,7 +127,12 @@ function Import() {
               </Button>
             )}
           </FileButton>
-          <Button variant="default" disabled={!may.admin || !text} loading={take_in.isPending} onClick={() => take_in.mutate(true)}>
+          <Button
+            variant="default"
+            disabled={!may.admin || !text}
+            loading={take_in.isPending}
+            onClick={() => take_in.mutate(true)}
+          >
             {t("common.preview")}
           </Button>
           <Button disabled={!may.admin || !text} loading={take_in.isPending} onClick={() => take_in.mutate(false)}>
@@ -127,7 +153,10 @@ function Export() {
   const { t } = useText();
   const may = useMay();
   const [shown, setShown] = useState<string | null>(null);
-  const look = useAction(() => take(http.GET("/api/v1/export", { parseAs: "text" })), (text) => setShown(text as string));
+  const look = useAction(
+    () => take(http.GET("/api/v1/export", { parseAs: "text" })),
+    (text) => setShown(text as string),
+  );
   return (
     <Card component="section" aria-labelledby="export">
       <Title order={2} id="export">
@@ -147,7 +176,12 @@ function Export() {
           >
             {t("export.action")}
           </Button>
-          <Button variant="default" disabled={!may.admin} loading={look.isPending} onClick={() => look.mutate(undefined)}>
+          <Button
+            variant="default"
+            disabled={!may.admin}
+            loading={look.isPending}
+            onClick={() => look.mutate(undefined)}
+          >
             {t("export.show")}
           </Button>
         </Group>
