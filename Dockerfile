@@ -1,6 +1,15 @@
 # Builds both programs and ships them alone. See doc/operations.md for how to run it.
+FROM node:22-bookworm-slim AS web
+WORKDIR /src
+COPY web web
+COPY doc/openapi.json doc/openapi.json
+COPY tools/page.sh tools/page.sh
+RUN tools/page.sh build
+
 FROM rust:1-bookworm AS build
 WORKDIR /src
+COPY --from=web /src/web/dist web/dist
+ENV REQUIRE_PAGE=1
 COPY Cargo.toml Cargo.lock schedules.toml ./
 COPY crates crates
 COPY xtask xtask
@@ -25,6 +34,12 @@ EXPOSE 8620 5000
 VOLUME ["/app/config", "/app/backups", "/app/logs", "/app/state", "/app/remote_backups"]
 HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["backupctl", "status"]
 ENTRYPOINT ["entrypoint.sh"]
+
+# The page alone: compose.yaml puts it beside the daemon.
+FROM nginx:stable-alpine AS page
+COPY packaging/page.conf /etc/nginx/nginx.conf
+COPY --from=web /src/web/dist /usr/share/nginx/html
+USER 101:101
 
 # With the client programs of PostgreSQL, MariaDB and MySQL: compose.databases.yaml.
 FROM mysql:8.4 AS mysql

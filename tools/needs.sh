@@ -15,12 +15,12 @@ if ! command -v cargo >/dev/null; then
 fi
 
 # command or file to look for -> Debian package
-needs=("cc:gcc" "make:make")
+needs=("cc:gcc" "make:make" "npm:npm")
 if [ "$want" != build ]; then
     needs+=("git:git" "tar:tar" "gzip:gzip" "zstd:zstd" "perl:perl-base" "setpriv:util-linux" "mount:mount"
         "/usr/share/doc/libfaketime:libfaketime" "strace:strace" "gpg:gnupg" "mkfs.ext4:e2fsprogs" "xfs_io:xfsprogs"
         "/usr/lib/postgresql:postgresql" "mariadbd:mariadb-server" "sqlite3:sqlite3" "/usr/lib/python3/dist-packages/aiosmtpd:python3-aiosmtpd" "curl:curl" "/usr/sbin/sshd:openssh-server" "ssh:openssh-client" "openssl:openssl"
-        "/usr/sbin/nginx:nginx" "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so:libnginx-mod-http-dav-ext" "pkill:procps" "unzip:unzip" "/usr/lib/python3/dist-packages/pip:python3-pip")
+        "/usr/sbin/nginx:nginx" "/usr/lib/nginx/modules/ngx_http_dav_ext_module.so:libnginx-mod-http-dav-ext" "pkill:procps" "unzip:unzip" "chromium:chromium" "/usr/share/fonts/truetype/dejavu:fonts-dejavu-core" "/usr/lib/python3/dist-packages/pip:python3-pip")
 fi
 if [ "$want" = soak ]; then
     needs+=("g++:g++" "debootstrap:debootstrap")

@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 tools/needs.sh build
 
 echo "== Building (a few minutes the first time)"
-cargo build --locked --release --quiet
+tools/page.sh build
+REQUIRE_PAGE=1 cargo build --locked --release --quiet
 bin=$PWD/target/release
 
 home=${BACKUP_HOME:-$PWD/demo}
@@ -37,9 +38,24 @@ echo "   identical"
 echo "== Starting the daemon"
 b status >/dev/null && b stop
 b start
+# The page: the first visit sets up who administers it, with a token that is good for half an hour.
+page=
+for _ in $(seq 50); do
+    page=$(b status --json | sed -n 's/.*"web": *"\([^"]*\)".*/\1/p')
+    [ -n "$page" ] && break
+    sleep 0.1
+done
+if [ -n "$page" ] && token=$(b user setup-token --json 2>/dev/null | sed -n 's/.*"token": *"\([^"]*\)".*/\1/p') && [ -n "$token" ]; then
+    page="$page/setup#$token"
+fi
+if [ -n "$page" ] && [ -t 1 ] && [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] && command -v xdg-open >/dev/null; then
+    xdg-open "$page" >/dev/null 2>&1 &
+fi
 cat <<EOF
 
 Done: $source is backed up, verified and restored identical, and will be backed up every day at 03:00.
+
+The page: ${page:-not served; \`backupctl status\` says why}
 
 What next:
   export PATH=$bin:\$PATH BACKUP_HOME=$home

@@ -29,6 +29,8 @@ export default defineConfig({
     cssTarget: ["chrome123", "firefox120", "safari17.5"],
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    // scripts/budget.mjs says what the pieces may weigh.
+    chunkSizeWarningLimit: 1000,
     rolldownOptions: {
       output: {
         // One piece of what every page needs instead of forty small ones.

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 
-const root = new URL("../dist", import.meta.url).pathname;
+const root = new URL(`../${process.argv[2] ?? "dist"}`, import.meta.url).pathname;
 for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
   const path = join(entry.parentPath, entry.name);
   if (!entry.isFile() || entry.name === "index.html" || !/\.(js|css|svg|json)$/.test(entry.name)) continue;

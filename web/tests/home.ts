@@ -20,7 +20,7 @@ export const BACKUPCTL = process.env.BACKUPCTL ?? join(root, "target/debug/backu
 export const PASSWORD = "correct horse battery";
 
 /** A port that nobody listens on: the daemon must be found again after it was stopped. */
-function freePort(): string {
+export function freePort(): string {
   const ask =
     "const s = require('net').createServer().listen(0, '127.0.0.1', () => { console.log(String(s.address().port)); s.close(); })";
   return execFileSync(process.execPath, ["-e", ask], { encoding: "utf8" }).trim();

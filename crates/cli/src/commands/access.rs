@@ -69,8 +69,11 @@ pub(super) async fn user(c: &Context, command: UserCommand) -> Result<u8, Failur
             }
             let status: StatusView = connection.client.get("/api/v1/system").await?;
             line(&made.token)?;
-            let at = status.web.map_or_else(|| "the page".to_owned(), |url| format!("{url}/setup"));
-            line(format!("give it once, until {}, to {at}: it makes the first admin", exact(made.expires)))?;
+            let until = exact(made.expires);
+            match status.web {
+                Some(url) => line(format!("open {url}/setup#{} until {until}: it makes the first admin, once", made.token))?,
+                None => line(format!("give it to the page once, until {until}: it makes the first admin"))?,
+            }
             Ok(0)
         }
     }
