@@ -24,7 +24,7 @@ test("nginx serves the page, the daemon its API, one origin for the browser", as
     stdio: "inherit",
   });
   try {
-    const url = `http://localhost:${port}`;
+    const url = `http://127.0.0.1:${port}`;
     const wrong: string[] = [];
     page.on("console", (m) => m.type() === "error" && /Content Security/.test(m.text()) && wrong.push(m.text()));
     page.on("request", (r) => !r.url().startsWith(url) && wrong.push(r.url()));

@@ -315,7 +315,7 @@ export function Shell() {
         </Group>
       </AppShell.Header>
       <AppShell.Navbar p="xs" aria-label={t("nav.main")}>
-        <ScrollArea type="auto">
+        <ScrollArea type="hover" scrollbarSize={6}>
           {SECTIONS.map((section) => (
             <div key={section.title}>
               <div className="nav-title">{t(section.title)}</div>

@@ -64,7 +64,7 @@ export const runs = {
   ],
   "dashboard.states": ["State of each configuration", "État de chaque configuration"],
   "dashboard.days": ["Last {{count}} days", "{{count}} derniers jours"],
-  "dashboard.lastGood": ["Last good:", "Dernière réussie :"],
+  "dashboard.lastGood": ["Good:", "Réussie"],
   "dashboard.figures": ["Figures of {{count}} days", "Chiffres sur {{count}} jours"],
   "dashboard.recent": ["Latest operations", "Dernières opérations"],
   "dashboard.runMany": ["Run several", "Lancer plusieurs"],

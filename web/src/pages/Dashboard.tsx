@@ -309,8 +309,8 @@ export function Dashboard() {
                         <Table.Td>
                           {s.last ? <StatusBadge status={s.last.status} /> : <Text size="sm">{t("common.never")}</Text>}
                           {s.last_good && (
-                            <Text size="xs" c="dimmed">
-                              {t("dashboard.lastGood")} <When time={s.last_good} />
+                            <Text size="xs" c="dimmed" title={f.dateTime(s.last_good)} style={{ whiteSpace: "nowrap" }}>
+                              {t("dashboard.lastGood")} {f.relative(s.last_good)}
                             </Text>
                           )}
                         </Table.Td>
