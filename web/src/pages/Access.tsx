@@ -204,6 +204,7 @@ function Users() {
           data-autofocus
           required
         />
+        <CommandLine line={command("user", "passwd", renew)} />
       </FormModal>
       <Confirm
         opened={doomed !== null}
@@ -215,6 +216,7 @@ function Users() {
         confirm={() => remove.mutate(doomed ?? "")}
       >
         <Text size="sm">{t("users.delete.text")}</Text>
+        <CommandLine line={command("user", "delete", doomed)} />
       </Confirm>
     </Card>
   );
@@ -395,6 +397,7 @@ function Tokens() {
         confirm={() => revoke.mutate(doomed ?? "")}
       >
         <Text size="sm">{t("tokens.revoke.text")}</Text>
+        <CommandLine line={command("token", "revoke", doomed)} />
       </Confirm>
     </Card>
   );

@@ -241,6 +241,7 @@ function NotifierCard({ notifier: n }: { notifier: Notifier }) {
         confirm={() => remove.mutate(undefined)}
       >
         <Text size="sm">{t("alerts.delete.text")}</Text>
+        <CommandLine line={command("notifier", "delete", n.name)} />
       </Confirm>
     </Card>
   );

@@ -241,6 +241,7 @@ function DestinationCard({ destination: d }: { destination: Destination }) {
         confirm={() => remove.mutate(undefined)}
       >
         <Text size="sm">{t("destinations.delete.text")}</Text>
+        <CommandLine line={command("destination", "delete", d.name)} />
       </Confirm>
     </Card>
   );

@@ -93,13 +93,33 @@ function TemplateCard({ name, text }: { name: string; text: string }) {
   );
 }
 
+/** Lines of the form `path;hh:mm;name`; null where something else stands among them. */
+export function oneLiners(text: string): { path: string; at: string; name: string }[] | null {
+  const lines = text.split("\n").map((line) => line.trim());
+  const real = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  const parts = real.map((line) => /^([^;]+);([0-2]\d:[0-5]\d);([^;]+)$/.exec(line));
+  if (real.length === 0 || parts.some((p) => p === null)) return null;
+  return parts.map((p) => ({ path: p?.[1] ?? "", at: p?.[2] ?? "", name: p?.[3] ?? "" }));
+}
+
 function Import() {
   const { t } = useText();
   const may = useMay();
   const [text, setText] = useState("");
-  const take_in = useAction((dry_run: boolean) =>
-    take(http.POST("/api/v1/import", { body: { text, dry_run } })).then((page) => ({ ...page, dry_run })),
-  );
+  const takeIn = useAction(async (dry_run: boolean) => {
+    const lines = oneLiners(text);
+    if (lines === null) {
+      const page = await take(http.POST("/api/v1/import", { body: { text, dry_run } }));
+      return { items: page.items, dry_run };
+    }
+    const known = new Set((await take(http.GET("/api/v1/schedules"))).items.map((s) => s.name));
+    const items = lines.map(({ name }) => ({ kind: "schedule", name, added: !known.has(name) }));
+    for (const { name, path, at } of lines.filter((l) => !dry_run && !known.has(l.name))) {
+      const settings = { source: [path], at } as never;
+      await take(http.POST("/api/v1/schedules", { body: { name, settings, allow_missing: true } }));
+    }
+    return { items, dry_run };
+  });
   return (
     <Card component="section" aria-labelledby="import">
       <Title order={2} id="import">
@@ -130,18 +150,18 @@ function Import() {
           <Button
             variant="default"
             disabled={!may.admin || !text}
-            loading={take_in.isPending}
-            onClick={() => take_in.mutate(true)}
+            loading={takeIn.isPending}
+            onClick={() => takeIn.mutate(true)}
           >
             {t("common.preview")}
           </Button>
-          <Button disabled={!may.admin || !text} loading={take_in.isPending} onClick={() => take_in.mutate(false)}>
+          <Button disabled={!may.admin || !text} loading={takeIn.isPending} onClick={() => takeIn.mutate(false)}>
             {t("import.action")}
           </Button>
         </Group>
         <div aria-live="polite">
-          {take_in.error && <ErrorBox error={take_in.error} />}
-          {take_in.data && <Taken result={take_in.data} />}
+          {takeIn.error && <ErrorBox error={takeIn.error} />}
+          {takeIn.data && <Taken result={takeIn.data} />}
         </div>
         <CommandLine line={command("import", "FILE")} />
       </Stack>
