@@ -65,10 +65,10 @@ test("users and tokens: made, shown once, revoked", async ({ app, home }) => {
   await expect(dialog.getByText("it needs at least 12")).toBeVisible();
   await dialog.getByLabel(/^Mot de passe( \*)?$/).fill(PASSWORD);
   await dialog.getByRole("button", { name: "Ajouter un utilisateur" }).click();
-  await expect(app.getByRole("cell", { name: "olga" })).toBeVisible();
+  await expect(app.getByRole("cell", { name: "olga", exact: true })).toBeVisible();
   await app.getByRole("button", { name: "Supprimer olga" }).click();
   await app.getByRole("dialog").getByRole("button", { name: "Supprimer" }).click();
-  await expect(app.getByRole("cell", { name: "olga" })).toHaveCount(0);
+  await expect(app.getByRole("cell", { name: "olga", exact: true })).toHaveCount(0);
 
   await app.getByRole("button", { name: "Créer un jeton" }).click();
   dialog = app.getByRole("dialog");

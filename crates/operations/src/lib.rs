@@ -49,7 +49,7 @@ pub use look::{Contents, FolderEntry, LogFilter, LogLine};
 pub use maintenance::{Cleaned, Finding, Level, RebuildWish, Rescued};
 pub use metrics::Metric;
 pub use predecessors::{Configuration, copy_name, frequency_of};
-pub use prune::PrunePlan;
+pub use prune::{Outlook, PrunePlan, outlook};
 pub use receiver::{Incoming, OPEN_MACHINE, Part, Place, ReceiveError, Received, Receiver, Resumable, Stored};
 pub use remote::{DestinationState, Elsewhere, Fetched, GivenStore, NewDestination, PrunedThere, Recovered, recover};
 pub use request::{Report, RestoreWish, VerifyWish};

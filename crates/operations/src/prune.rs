@@ -4,7 +4,12 @@ use crate::remote::{decide, stays_here};
 use crate::{App, OperationError};
 use backup_catalogue::Finish;
 use backup_engine::store;
-use backup_model::{ArchiveRecord, Cause, Decision, Keep, Operation, Reason, RunCounts, RunId, RunStatus};
+use backup_model::{
+    ArchiveId, ArchiveRecord, Candidate, Cause, Decision, Keep, Kind, Operation, Reason, RunCounts, RunId, RunStatus, Schedule,
+    plan_retention,
+};
+use chrono::{DateTime, Duration, Utc};
+use std::collections::HashSet;
 use std::path::Path;
 
 /// What retention would do, or has done, for one schedule.
@@ -18,6 +23,43 @@ pub struct PrunePlan {
     pub archives: Vec<(ArchiveRecord, Decision)>,
     /// The run that removed them, if something was removed.
     pub run: Option<RunId>,
+}
+
+/// What rules of retention come to once a schedule has run for a while.
+#[derive(Clone, Copy, Debug)]
+pub struct Outlook {
+    /// When that is.
+    pub at: DateTime<Utc>,
+    /// Runs until then.
+    pub runs: u64,
+    /// Archives that are kept of them.
+    pub kept: u64,
+    /// When the oldest of those was made.
+    pub oldest: Option<DateTime<Utc>>,
+}
+
+/// What a schedule will have kept of full archives after a year, or after the runs that are looked at if they are denser.
+#[must_use]
+pub fn outlook(schedule: &Schedule, now: DateTime<Utc>) -> Option<Outlook> {
+    const RUNS: usize = 2000;
+    // What a chain needs depends on when its full archives come, which nobody knows that far ahead.
+    if schedule.kinds.kind != Kind::Full || schedule.keep == Keep::default() {
+        return None;
+    }
+    let year = now + Duration::days(365);
+    let mut made: Vec<Candidate> = Vec::new();
+    let mut at = now;
+    while let Some(time) = schedule.trigger.next_after(schedule.timezone, at).filter(|t| *t <= year && made.len() < RUNS) {
+        let id = ArchiveId(crate::request::new_uuid());
+        made.push(Candidate { id, time, good: true, pinned: false, parent: None });
+        at = time;
+    }
+    let end = made.last()?.time;
+    let runs = made.len() as u64;
+    let decided = plan_retention(&made, &schedule.keep, schedule.timezone, end);
+    let kept: HashSet<ArchiveId> = decided.iter().filter(|d| !d.reasons.is_empty()).map(|d| d.id).collect();
+    let oldest = made.iter().filter(|c| kept.contains(&c.id)).map(|c| c.time).min();
+    Some(Outlook { at: end, runs, kept: kept.len() as u64, oldest })
 }
 
 impl PrunePlan {

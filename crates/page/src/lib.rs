@@ -3,12 +3,7 @@
 //! The build leaves a gzip and a brotli copy beside every file that shrinks (`.gz`, `.br`); browsers offer brotli over
 //! HTTPS and to localhost only.
 
-use rust_embed::RustEmbed;
-use std::borrow::Cow;
-
-#[derive(RustEmbed)]
-#[folder = "$OUT_DIR/ui"]
-struct Files;
+include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
 /// Where the page wants the nonce of its answer: `index.html` holds it.
 pub const NONCE: &str = "__NONCE__";
@@ -16,7 +11,7 @@ pub const NONCE: &str = "__NONCE__";
 /// A file of the page.
 pub struct File {
     /// Its bytes, encoded as `encoding` says.
-    pub bytes: Cow<'static, [u8]>,
+    pub bytes: &'static [u8],
     /// `br` or `gzip`, unless it is as it is.
     pub encoding: Option<&'static str>,
     /// Its media type.
@@ -49,6 +44,10 @@ fn takes(accepted: &str, coding: &str) -> bool {
     })
 }
 
+fn get(path: &str) -> Option<&'static [u8]> {
+    FILES.binary_search_by_key(&path, |(name, _)| name).ok().map(|i| FILES[i].1)
+}
+
 /// A file by its path without the leading slash, in the best coding that is accepted.
 #[must_use]
 pub fn file(path: &str, accepted: &str) -> Option<File> {
@@ -59,20 +58,18 @@ pub fn file(path: &str, accepted: &str) -> Option<File> {
     let (media_type, immutable) = (media_type(path), path.starts_with("assets/"));
     for (coding, end) in [("br", ".br"), ("gzip", ".gz")] {
         if takes(accepted, coding)
-            && let Some(found) = Files::get(&format!("{path}{end}"))
+            && let Some(bytes) = get(&format!("{path}{end}"))
         {
-            return Some(File { bytes: found.data, encoding: Some(coding), media_type, immutable });
+            return Some(File { bytes, encoding: Some(coding), media_type, immutable });
         }
     }
-    let found = Files::get(path)?;
-    Some(File { bytes: found.data, encoding: None, media_type, immutable })
+    Some(File { bytes: get(path)?, encoding: None, media_type, immutable })
 }
 
 /// The page itself, with the nonce of this answer.
 #[must_use]
 pub fn index(nonce: &str) -> String {
-    let found = Files::get("index.html").map(|f| f.data).unwrap_or_default();
-    String::from_utf8_lossy(&found).replace(NONCE, nonce)
+    String::from_utf8_lossy(get("index.html").unwrap_or_default()).replace(NONCE, nonce)
 }
 
 #[cfg(test)]
@@ -93,14 +90,14 @@ mod tests {
         use std::io::Read;
         assert!(index("abc").contains("<html"));
         assert!(!index("abc").contains(NONCE));
-        for name in Files::iter().filter(|n| n.ends_with(".gz")) {
-            assert!(file(&name, "").is_none());
+        for name in FILES.iter().map(|(name, _)| *name).filter(|n| n.ends_with(".gz")) {
+            assert!(file(name, "").is_none());
             let plain = name.trim_end_matches(".gz");
             let zipped = file(plain, "gzip").expect(plain);
             assert_eq!(zipped.encoding, Some("gzip"));
             let mut text = Vec::new();
-            flate2::read::GzDecoder::new(&*zipped.bytes).read_to_end(&mut text).expect(plain);
-            assert!(text == *file(plain, "").expect(plain).bytes, "{plain}");
+            flate2::read::GzDecoder::new(zipped.bytes).read_to_end(&mut text).expect(plain);
+            assert!(text == file(plain, "").expect(plain).bytes, "{plain}");
         }
     }
 }

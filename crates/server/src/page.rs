@@ -35,7 +35,7 @@ pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Respon
     if path != "index.html"
         && let Some(file) = backup_page::file(path, accepted)
     {
-        let mut response = Response::new(Body::from(file.bytes.into_owned()));
+        let mut response = Response::new(Body::from(file.bytes));
         let out = response.headers_mut();
         set(out, header::CONTENT_TYPE, file.media_type);
         set(out, header::VARY, "Accept-Encoding");

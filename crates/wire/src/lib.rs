@@ -32,7 +32,7 @@ pub use requests::{
     CreateSchedule, DuplicateSchedule, PruneRequest, ReportRequest, RestoreRequest, RunRequest, StopRequest, VerifyRequest,
 };
 pub use runs::{NoteView, ProgressView, RunEvent, RunView};
-pub use schedules::{KeepView, LastRunView, PreviewView, ScheduleView};
+pub use schedules::{KeepView, LastRunView, OutlookView, PreviewView, ScheduleView};
 pub use setup::{ApplyRequest, ImportRequest, ImportedView, SampleRequest, TemplateView};
 pub use system::{
     DayStateView, DayView, FolderEntryView, GroupView, LogLineView, PruneView, PrunedThereView, PrunedView, StatsView,

@@ -100,6 +100,21 @@ pub struct PreviewView {
     pub next: Vec<DateTime<FixedOffset>>,
     /// What its rules of retention would do to the archives of the schedule that was named.
     pub retention: Option<crate::PruneView>,
+    /// What they come to after a year; of full archives only.
+    pub outlook: Option<OutlookView>,
+}
+
+/// What rules of retention come to once a schedule has run for a while.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct OutlookView {
+    /// When that is: in a year, or after 2000 runs.
+    pub at: DateTime<FixedOffset>,
+    /// Runs until then.
+    pub runs: u64,
+    /// Archives that are kept of them.
+    pub kept: u64,
+    /// When the oldest of those was made.
+    pub oldest: Option<DateTime<FixedOffset>>,
 }
 
 /// The last run of a schedule.

@@ -211,6 +211,14 @@ export const schedules = {
     "Retention is frozen: nothing goes until the sudden drop is confirmed.",
     "La rétention est gelée : rien ne part tant que la baisse soudaine n’est pas confirmée.",
   ],
+  "retention.outlook_one": [
+    "On {{date}}, after {{runs}} backups: {{count}} kept, of {{oldest}}.",
+    "Le {{date}}, après {{runs}} sauvegardes : {{count}} gardée, du {{oldest}}.",
+  ],
+  "retention.outlook_other": [
+    "On {{date}}, after {{runs}} backups: {{count}} kept, the oldest of {{oldest}}.",
+    "Le {{date}}, après {{runs}} sauvegardes : {{count}} gardées, la plus ancienne du {{oldest}}.",
+  ],
   "retention.fate": ["Becomes", "Devenir"],
   "retention.why": ["Kept by", "Gardée par"],
   "retention.kept": ["kept", "gardée"],

@@ -462,13 +462,25 @@ function Editor({ first, schedule }: { first: Form; schedule?: Schedule }) {
               ))}
             </SimpleGrid>
             <div>
-              {preview.data?.retention ? (
-                <RetentionPreview plan={preview.data.retention} />
-              ) : (
-                <Text size="sm" c="dimmed">
-                  {t(isNew ? "retention.new" : "retention.none")}
-                </Text>
-              )}
+              <Stack>
+                {preview.data?.retention ? (
+                  <RetentionPreview plan={preview.data.retention} />
+                ) : (
+                  <Text size="sm" c="dimmed">
+                    {t(isNew ? "retention.new" : "retention.none")}
+                  </Text>
+                )}
+                {preview.data?.outlook && (
+                  <Text size="sm">
+                    {t("retention.outlook", {
+                      date: f.date(preview.data.outlook.at),
+                      runs: preview.data.outlook.runs,
+                      count: preview.data.outlook.kept,
+                      oldest: f.date(preview.data.outlook.oldest ?? preview.data.outlook.at),
+                    })}
+                  </Text>
+                )}
+              </Stack>
             </div>
           </SimpleGrid>
         </Card>

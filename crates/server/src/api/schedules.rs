@@ -9,7 +9,7 @@ use axum::{Extension, Json};
 use backup_operations::catalogue::ScheduleState;
 use backup_operations::{App, OperationError};
 use backup_wire::{
-    CreateSchedule, DrillView, DuplicateSchedule, LastRunView, Page, PreviewView, Problem, ProvenView, ScheduleView,
+    CreateSchedule, DrillView, DuplicateSchedule, LastRunView, OutlookView, Page, PreviewView, Problem, ProvenView, ScheduleView,
 };
 use std::collections::BTreeMap;
 
@@ -219,5 +219,12 @@ pub(super) async fn preview(State(app): State<App>, Params(params): Params<Previ
         None => None,
     };
     let timezone = tried.timezone.name().to_owned();
-    Ok(Json(PreviewView { trigger: tried.trigger.to_string(), timezone, next, retention }))
+    let local = |t: chrono::DateTime<chrono::Utc>| t.with_timezone(&tried.timezone).fixed_offset();
+    let outlook = backup_operations::outlook(&tried, app.now()).map(|o| OutlookView {
+        at: local(o.at),
+        runs: o.runs,
+        kept: o.kept,
+        oldest: o.oldest.map(local),
+    });
+    Ok(Json(PreviewView { trigger: tried.trigger.to_string(), timezone, next, retention, outlook }))
 }
