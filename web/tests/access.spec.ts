@@ -45,8 +45,11 @@ for (const scheme of SCHEMES) {
           await page.goto(home.url + path);
           await page.waitForLoadState("networkidle");
           wrong.push(...(await violations(page)).map((v) => `${name}: ${v}`));
+          // The narrowest phones have 360.
+          if (width === 390) await page.setViewportSize({ width: 360, height: 800 });
           const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
           if (wide > 0) wrong.push(`${name}: ${wide} px wider than the screen`);
+          await page.setViewportSize({ width, height: 900 });
           expect(await page.locator("html").getAttribute("lang")).toBe(language);
         }
         await context.clearCookies();

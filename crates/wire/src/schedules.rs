@@ -73,8 +73,8 @@ pub struct ScheduleView {
     /// Who hears of it.
     #[serde(default)]
     pub notify: Vec<String>,
-    /// The keys that it sets itself, as they stand in the file: what an edit may change.
-    #[serde(default)]
+    /// The keys that it sets itself, as they stand in the file: what an edit may change. In lists only where asked for.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// When it runs next.
     pub next: Option<DateTime<FixedOffset>>,

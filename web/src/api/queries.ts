@@ -25,7 +25,8 @@ export const queries = {
   schedules: () =>
     queryOptions({
       queryKey: ["schedules"],
-      queryFn: () => take(http.GET("/api/v1/schedules")).then((p) => p.items),
+      queryFn: () =>
+        take(http.GET("/api/v1/schedules", { params: { query: { settings: true } } })).then((p) => p.items),
       refetchInterval: SELDOM,
     }),
   schedule: (name: string) =>

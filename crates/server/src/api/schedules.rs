@@ -19,8 +19,9 @@ struct Known {
     settings: BTreeMap<String, backup_operations::Settings>,
 }
 
-async fn known(app: &App) -> ApiResult<Known> {
-    Ok(Known { states: app.schedule_states().await?, settings: app.settings()? })
+async fn known(app: &App, settings: bool) -> ApiResult<Known> {
+    let settings = if settings { app.settings()? } else { BTreeMap::new() };
+    Ok(Known { states: app.schedule_states().await?, settings })
 }
 
 fn view(app: &App, known: &Known, index: usize) -> Option<ScheduleView> {
@@ -79,7 +80,7 @@ type Versioned = ([(HeaderName, String); 1], Json<ScheduleView>);
 
 async fn one(app: &App, word: &str) -> ApiResult<Versioned> {
     let index = index_of(app, word)?;
-    let view = view(app, &known(app).await?, index);
+    let view = view(app, &known(app, true).await?, index);
     let view = view.ok_or_else(|| OperationError::NotFound(format!("there is no schedule {word}")))?;
     Ok(([(header::ETAG, format!("\"{}\"", view.version))], Json(view)))
 }
@@ -99,11 +100,25 @@ fn name_of(app: &App, word: &str) -> ApiResult<String> {
     Ok(app.file().schedules[index].name.to_string())
 }
 
+/// Which schedules.
+#[derive(serde::Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ListParams {
+    /// With the keys that each sets itself; one schedule that is asked for alone always has them.
+    #[serde(default)]
+    settings: bool,
+    /// Rows to pass over.
+    offset: Option<u64>,
+    /// Rows to answer; all by default.
+    limit: Option<u64>,
+}
+
 /// All schedules, in the file's order.
-#[utoipa::path(get, path = "/api/v1/schedules", params(Paging), responses((status = 200, body = Page<ScheduleView>), (status = 400, body = Problem)))]
-pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>) -> ApiResult<Json<Page<ScheduleView>>> {
+#[utoipa::path(get, path = "/api/v1/schedules", params(ListParams), responses((status = 200, body = Page<ScheduleView>), (status = 400, body = Problem)))]
+pub(super) async fn list(State(app): State<App>, Params(params): Params<ListParams>) -> ApiResult<Json<Page<ScheduleView>>> {
     fresh(&app)?;
-    let known = known(&app).await?;
+    let known = known(&app, params.settings).await?;
+    let paging = Paging { offset: params.offset, limit: params.limit };
     Ok(Json(paging.page_of((0..app.file().schedules.len()).filter_map(|i| view(&app, &known, i)).collect())?))
 }
 
