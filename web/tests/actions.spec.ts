@@ -1,4 +1,5 @@
 // Every action that the predecessors' pages had, from its page: configurations, history, databases.
+import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { expect, test } from "./fixtures.js";
 
@@ -115,6 +116,8 @@ test("archives: browse, look at a file, choose several, search, compare, pin, ve
     app.getByRole("link", { name: "Télécharger" }).click(),
   ]);
   expect(download.suggestedFilename()).toBe("selection.tar.gz");
+  const names = execFileSync("tar", ["-tzf", await download.path(), "--quoting-style=literal"], { encoding: "utf8" });
+  expect(names.trim().split("\n").sort()).toEqual(["brouillon.txt", "lettre à Zoé.txt"]);
 
   await app.getByRole("button", { name: "Comparer" }).click();
   await expect(app.getByText("img_039.raw")).toBeVisible();

@@ -54,7 +54,7 @@ fn line(text: &str) -> Option<LogLine> {
         let mut take = |key: &str| object.remove(key).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
         let (at, level, mut message) = (take("time"), take("level"), take("message"));
         for (key, value) in &object {
-            message.push_str(&format!(" {key}={value}"));
+            message.push_str(&format!(" {key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
         }
         return Some(LogLine { at: DateTime::parse_from_rfc3339(&at).ok()?, level, text: message });
     }
@@ -162,6 +162,17 @@ impl App {
     }
 }
 
+/// How many components the folder has that holds all of what was chosen: names in a download begin there.
+fn common_folder(paths: &[Vec<u8>]) -> usize {
+    let folder = |path: &Vec<u8>| -> Vec<Vec<u8>> {
+        let parts: Vec<Vec<u8>> = path.split(|b| *b == b'/').map(<[u8]>::to_vec).collect();
+        parts[..parts.len() - 1].to_vec()
+    };
+    let first = paths.first().map(folder).unwrap_or_default();
+    let shared = |other: Vec<Vec<u8>>| first.iter().zip(&other).take_while(|(a, b)| a == b).count();
+    paths.iter().map(|p| shared(folder(p))).min().unwrap_or(0)
+}
+
 impl Contents {
     /// Name of the file that is downloaded, in bytes.
     #[must_use]
@@ -185,11 +196,39 @@ impl Contents {
             return Ok(());
         }
         let selection = Selection::new(&self.paths, &[])?;
-        // Names begin at the folder that holds what was chosen.
-        let above = self.paths[0].iter().filter(|b| **b == b'/').count();
+        let above = common_folder(&self.paths);
         let mut zipped = GzEncoder::new(out, Compression::fast());
         as_tar(&self.archive, &selection, above, &self.access, &mut zipped, &Silent)?;
         zipped.finish().map_err(|e| OperationError::Failed(e.to_string()))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_begin_at_the_folder_that_holds_all() {
+        for (paths, depth) in [
+            (&["a/b/c"][..], 2),
+            (&["a/b/c", "a/b/d"], 2),
+            (&["a/b/c", "a/x"], 1),
+            (&["a/b/c", "x"], 0),
+            (&["a/x", "b/x"], 0),
+            (&["x"], 0),
+        ] {
+            let paths: Vec<Vec<u8>> = paths.iter().map(|p| p.as_bytes().to_vec()).collect();
+            assert_eq!(common_folder(&paths), depth, "{paths:?}");
+        }
+    }
+
+    #[test]
+    fn lines_of_both_forms() {
+        let text = line("2026-11-22T05:13:20+01:00 Error backup of a failed: no space").expect("a line");
+        assert_eq!((text.level.as_str(), text.text.as_str()), ("Error", "backup of a failed: no space"));
+        let json = line(r#"{"time":"2026-11-22T05:13:20+01:00","level":"Info","message":"started","pid":"7"}"#).expect("a line");
+        assert_eq!((json.level.as_str(), json.text.as_str(), json.at), ("Info", "started pid=7", text.at));
+        assert!(line("something else").is_none());
     }
 }
