@@ -130,6 +130,14 @@ impl Editor {
         parse(&text, self.zone).map_err(|error| EditError::Before { path: self.path.display().to_string(), error })
     }
 
+    /// The file as a document, once it is known to be valid.
+    fn document(&self) -> Result<DocumentMut, EditError> {
+        let text = fs::read_to_string(&self.path).map_err(self.io("read"))?;
+        let before = |error| EditError::Before { path: self.path.display().to_string(), error };
+        parse(&text, self.zone).map_err(before)?;
+        text.parse().map_err(|e: toml_edit::TomlError| before(FileError { line: None, message: e.message().to_owned() }))
+    }
+
     fn edit(&self, change: impl FnOnce(&mut DocumentMut, &File) -> Result<(), EditError>) -> Result<(), EditError> {
         self.edit_if(true, change).map(drop)
     }
@@ -336,11 +344,7 @@ impl Editor {
     /// # Errors
     /// [`EditError`] if it cannot be read or is not valid.
     pub fn export(&self) -> Result<String, EditError> {
-        let text = fs::read_to_string(&self.path).map_err(self.io("read"))?;
-        let before = |error| EditError::Before { path: self.path.display().to_string(), error };
-        parse(&text, self.zone).map_err(before)?;
-        let mut document: DocumentMut =
-            text.parse().map_err(|e: toml_edit::TomlError| before(FileError { line: None, message: e.message().to_owned() }))?;
+        let mut document = self.document()?;
         for (name, item) in document.get_mut("notifiers").and_then(Item::as_table_like_mut).into_iter().flat_map(|t| t.iter_mut())
         {
             let variable = format!("{}_WEBHOOK_URL", name.get().to_uppercase().replace(['-', '.'], "_"));
@@ -361,11 +365,7 @@ impl Editor {
     /// # Errors
     /// [`EditError`] if it cannot be read or is not valid.
     pub fn settings(&self) -> Result<Settings, EditError> {
-        let text = fs::read_to_string(&self.path).map_err(self.io("read"))?;
-        let before = |error| EditError::Before { path: self.path.display().to_string(), error };
-        parse(&text, self.zone).map_err(before)?;
-        let mut document: DocumentMut =
-            text.parse().map_err(|e: toml_edit::TomlError| before(FileError { line: None, message: e.message().to_owned() }))?;
+        let mut document = self.document()?;
         let mut all = Settings::new();
         for table in tables(&mut document)?.iter() {
             let name = table.get("name").and_then(Item::as_str).unwrap_or_default().to_owned();
