@@ -1,4 +1,4 @@
-import { ActionIcon, Badge, Group, Menu, Table, Text } from "@mantine/core";
+import { ActionIcon, Badge, Group, Menu, Table } from "@mantine/core";
 import {
   IconDots,
   IconDownload,
@@ -14,9 +14,9 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { http, take, type Archive } from "../api/client";
 import { useText, type Key } from "../i18n";
-import { curl } from "../lib/cli";
-import { CommandLine, Confirm, useFormat, useToast, When, Wide } from "./basics";
+import { useFormat, useToast, When, Wide } from "./basics";
 import { useAction, useMay, useWord, watch } from "./hooks";
+import { DeleteArchive } from "./DeleteArchive";
 import { Link, LinkButton } from "./Link";
 
 /** The roles and users of a server: loaded by hand, for they belong to no database. */
@@ -52,13 +52,6 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
     (run) => {
       watch.add(run);
       void navigate({ to: "/runs/$id", params: { id: run.id } });
-    },
-  );
-  const remove = useAction(
-    (a: Archive) => take(http.DELETE("/api/v1/archives/{archive}", { params: { path: { archive: a.id } } })),
-    (_, a) => {
-      setDoomed(null);
-      toast.success(t("archive.deleted", { name: a.name }));
     },
   );
   return (
@@ -210,24 +203,18 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
           </Table.Tbody>
         </Table>
       </Wide>
-      <Confirm
-        opened={doomed !== null}
-        title={t("archive.delete")}
-        action={t("action.delete")}
-        busy={remove.isPending}
-        error={remove.error}
+      <DeleteArchive
+        doomed={
+          doomed && {
+            id: doomed.id,
+            file: doomed.name,
+            schedule: doomed.schedule,
+            size: doomed.size,
+            told: doomed.name,
+          }
+        }
         close={() => setDoomed(null)}
-        confirm={() => doomed && remove.mutate(doomed)}
-      >
-        <Text size="sm">
-          {t("archive.delete.text", {
-            name: doomed?.name ?? "",
-            schedule: doomed?.schedule ?? "",
-            size: f.size(doomed?.size ?? 0),
-          })}
-        </Text>
-        <CommandLine line={curl("DELETE", `/api/v1/archives/${doomed?.id ?? ""}`)} />
-      </Confirm>
+      />
     </>
   );
 }

@@ -1,12 +1,12 @@
-import { Table, Text } from "@mantine/core";
+import { Table } from "@mantine/core";
 import { IconDownload, IconRestore, IconTrash } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { memo, useState } from "react";
-import { http, take, type Run } from "../api/client";
+import { type Run } from "../api/client";
 import { useText, type Key } from "../i18n";
-import { curl } from "../lib/cli";
-import { CommandLine, Confirm, StatusBadge, useFormat, useToast, When, Wide } from "./basics";
-import { useAction, useMay, useWord } from "./hooks";
+import { StatusBadge, useFormat, When, Wide } from "./basics";
+import { useMay, useWord } from "./hooks";
+import { DeleteArchive } from "./DeleteArchive";
 
 /** One run. Plain elements, drawn anew only when something about it changes: a history is paged through quickly. */
 const Row = memo(function Row({ run, doom }: { run: Run; doom: (run: Run) => void }) {
@@ -84,16 +84,7 @@ const Row = memo(function Row({ run, doom }: { run: Run; doom: (run: Run) => voi
 /** Runs, with what can be done with the archive of each; drawn anew only when they change. */
 export const RunTable = memo(function RunTable({ runs }: { runs: Run[] }) {
   const { t } = useText();
-  const f = useFormat();
-  const toast = useToast();
   const [doomed, setDoomed] = useState<Run | null>(null);
-  const remove = useAction(
-    (run: Run) => take(http.DELETE("/api/v1/archives/{archive}", { params: { path: { archive: run.archive ?? "" } } })),
-    () => {
-      setDoomed(null);
-      toast.success(t("archive.deleted", { name: doomed?.name ?? "" }));
-    },
-  );
   return (
     <>
       <Wide label={t("nav.history")}>
@@ -118,24 +109,18 @@ export const RunTable = memo(function RunTable({ runs }: { runs: Run[] }) {
           </Table.Tbody>
         </Table>
       </Wide>
-      <Confirm
-        opened={doomed !== null}
-        title={t("archive.delete")}
-        action={t("action.delete")}
-        busy={remove.isPending}
-        error={remove.error}
+      <DeleteArchive
+        doomed={
+          doomed && {
+            id: doomed.archive ?? "",
+            file: doomed.archive_path?.split("/").pop() ?? "",
+            schedule: doomed.name,
+            size: doomed.stored,
+            told: doomed.name,
+          }
+        }
         close={() => setDoomed(null)}
-        confirm={() => doomed && remove.mutate(doomed)}
-      >
-        <Text size="sm">
-          {t("archive.delete.text", {
-            name: doomed?.archive_path?.split("/").pop() ?? "",
-            schedule: doomed?.name ?? "",
-            size: f.size(doomed?.stored ?? 0),
-          })}
-        </Text>
-        <CommandLine line={curl("DELETE", `/api/v1/archives/${doomed?.archive ?? ""}`)} />
-      </Confirm>
+      />
     </>
   );
 });
