@@ -49,7 +49,13 @@ impl TestHome {
     /// An empty home; `backupctl` is the program's path, with `backupd` beside it.
     #[must_use]
     pub fn new(backupctl: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
+        Self::within(&std::env::temp_dir(), backupctl)
+    }
+
+    /// An empty home on the disk of `folder`.
+    #[must_use]
+    pub fn within(folder: &Path, backupctl: &str) -> Self {
+        let folder = tempfile::tempdir_in(folder).expect("a folder");
         let home = Self { folder, backupctl: PathBuf::from(backupctl), envs: vec![("TZ".into(), "Europe/Paris".into())] };
         // Many homes work at a time: none takes the port.
         home.write("schedules.toml", "version = 1\n[daemon]\nlisten = \"\"\n");
