@@ -14,6 +14,7 @@ COPY Cargo.toml Cargo.lock schedules.toml ./
 COPY crates crates
 COPY xtask xtask
 COPY bench bench
+COPY fuzz fuzz
 RUN cargo build --locked --release -p backupd -p backupctl
 
 FROM debian:bookworm-slim AS plain

@@ -3,11 +3,14 @@
 
 Method. As in bench/peers.py: best wall time of REPEAT runs (default 3) with a warm cache, what is written is synced within
 the time, "x" is a time divided by ours in the same block. PostgreSQL holds a pgbench database of SCALE (default 75: about
-1 GB), MariaDB the same rows. The limit is the bare dumper with its output to /dev/null. Servers run in WORK with their
+1 GB), MariaDB the same rows. pgbench's rows are all alike, so that gzip packs them as fast as a dumper writes; TEXT rows
+(default 1.5 million: about 0.6 GB) of sentences, sums and hashes stand for what people keep. The limit is the bare dumper with its output to /dev/null. Servers run in WORK with their
 usual settings but for durability, which dumps do not touch.
 """
 
+import hashlib
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -17,6 +20,7 @@ from pathlib import Path
 from measure import BIN, HOME, WORK, Block, backupctl, newest, once, versions
 
 SCALE = int(os.environ.get("SCALE", "75"))
+TEXT = int(os.environ.get("TEXT", "1500000"))
 PG_BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
 
 
@@ -59,6 +63,23 @@ def mariadb():
     return socket, start(command, ["mariadb", "--no-defaults", "-uroot", f"--socket={socket}", "-e", "SELECT 1"])
 
 
+def letters(path):
+    """Rows of text: words as frequent as in a language (Zipf), hashes, times, sums. The same each time."""
+    pick = random.Random(7)
+    words = ["".join(pick.choices("etaoinshrdlucmfwypvbgkjqxz", weights=range(26, 0, -1), k=pick.randint(2, 10))) for _ in range(20000)]
+    total, often = 0.0, []
+    for rank in range(len(words)):
+        total += 1 / (rank + 1)
+        often.append(total)
+    pool = [" ".join(pick.choices(words, cum_weights=often, k=pick.randint(8, 20))) for _ in range(40000)]
+    with open(path, "w") as out:
+        for n in range(TEXT):
+            code = hashlib.md5(str(n).encode()).hexdigest()
+            body = ". ".join(pool[int(pick.random() * len(pool))] for _ in range(3))
+            out.write(f"{n}\t{code}\t2026-{n % 12 + 1:02d}-{n % 28 + 1:02d} {n % 24:02d}:{n % 60:02d}:00\t{n * 7919 % 100000 / 100}\t{body}.\n")
+    os.chmod(path, 0o644)
+
+
 def compare(title, url, name, bare, custom=None):
     once(backupctl("database", "add", name, "--url", url))
     for kind in ("usual", "gzip:5", "zstd", "none"):
@@ -91,6 +112,11 @@ def main():
         print(f"== PostgreSQL, pgbench of scale {SCALE}, {size / 1e6:.0f} MB as SQL", flush=True)
         os.remove(WORK / "plain.sql")
         compare("dump", f"postgres://postgres@/bench?host={folder}", "bench", f"{PG_BIN}/pg_dump {signed} bench", f"{PG_BIN}/pg_dump -Fc {signed} bench")
+        text = WORK / "letters.tsv"
+        letters(text)
+        once(f"{PG_BIN}/createdb {signed} letters && {PG_BIN}/psql {signed} -d letters -qc 'CREATE TABLE letters (id int primary key, code char(32), at timestamp, sum numeric, body text)' -c \"\\\\copy letters FROM '{text}'\"")
+        print(f"== PostgreSQL, {TEXT} rows of text", flush=True)
+        compare("dump", f"postgres://postgres@/letters?host={folder}", "letters", f"{PG_BIN}/pg_dump {signed} letters", f"{PG_BIN}/pg_dump -Fc {signed} letters")
         socket, other = mariadb()
         sql = f"mariadb --no-defaults -uroot --socket={socket}"
         columns = {"pgbench_accounts": "aid int primary key, bid int, abalance int, filler varchar(84)", "pgbench_branches": "bid int primary key, bbalance int, filler char(88)", "pgbench_tellers": "tid int primary key, bid int, tbalance int, filler char(84)"}
@@ -101,9 +127,13 @@ def main():
             (WORK / "load.sql").write_text(f"CREATE TABLE {table} ({types}) ENGINE=InnoDB; SET unique_checks=0; LOAD DATA LOCAL INFILE '{rows}' INTO TABLE {table};")
             once(f"{sql} --local-infile=1 mbench < {WORK}/load.sql")
         os.remove(rows)
-        print("== MariaDB, the same rows", flush=True)
-        bare = f"mariadb-dump --no-defaults -uroot --socket={socket} --single-transaction --quick --routines --triggers --events mbench"
-        compare("dump", f"mariadb://root@/mbench?socket={socket}", "mbench", bare)
+        once(f"echo 'CREATE DATABASE mletters' | {sql}")
+        (WORK / "load.sql").write_text(f"CREATE TABLE letters (id int primary key, code char(32), at datetime, sum decimal(12,2), body text) ENGINE=InnoDB; SET unique_checks=0; LOAD DATA LOCAL INFILE '{text}' INTO TABLE letters;")
+        once(f"{sql} --local-infile=1 mletters < {WORK}/load.sql")
+        for title, name in (("the same rows as pgbench's", "mbench"), ("the same rows of text", "mletters")):
+            print(f"== MariaDB, {title}", flush=True)
+            bare = f"mariadb-dump --no-defaults -uroot --socket={socket} --single-transaction --quick --routines --triggers --events {name}"
+            compare("dump", f"mariadb://root@/{name}?socket={socket}", name, bare)
     finally:
         for one in (server, other):
             if one:

@@ -20,7 +20,7 @@ const later = readdirSync(join(dist, "assets"))
 // One language is part of the first load, though it is asked for a moment later.
 const language = Math.max(
   ...readdirSync(join(dist, "assets"))
-    .filter((n) => /^(en|fr|texts).*\.js$/.test(n))
+    .filter((n) => /^(en|fr)-.*\.js$/.test(n))
     .map((n) => weigh(`assets/${n}`)),
   0,
 );

@@ -16,7 +16,11 @@ test("a destination is added, tested step by step, deleted", async ({ app, home 
   await dialog.getByRole("button", { name: "Ajouter une destination" }).click();
   const card = app.getByRole("article", { name: "second" });
   await card.getByRole("button", { name: "Tester" }).click();
-  await expect(card.getByText("mount it, or make it")).toBeVisible();
+  await expect(card.getByText("montez-le, ou créez-le")).toBeVisible();
+  await card.getByRole("button", { name: "Modifier" }).click();
+  await dialog.getByLabel(/^Dossier/).fill(`${home.path}/second`);
+  await dialog.getByRole("button", { name: "Enregistrer les modifications" }).click();
+  await expect(card.getByText(`${home.path}/second`)).toBeVisible();
   await card.getByRole("button", { name: "Supprimer" }).click();
   await app.getByRole("dialog").getByRole("button", { name: "Supprimer" }).click();
   await expect(card).toHaveCount(0);
@@ -47,6 +51,10 @@ test("a webhook is added, hears a test message, and hears of a failure", async (
   await app.getByRole("button", { name: "Envoyer un message d’essai" }).click();
   await expect(app.getByText("ops : tout fonctionne")).toBeVisible();
   expect(heard).toHaveLength(1);
+  // Of what it hears is changed; its secret address stays.
+  await app.getByRole("article", { name: "ops" }).getByRole("button", { name: "Modifier" }).click();
+  await dialog.getByRole("button", { name: "Enregistrer les modifications" }).click();
+  await expect(app.getByText("ops : modifications enregistrées")).toBeVisible();
   home.run(["edit", "lost", "--notify", "ops"]);
   home.run(["run", "lost"], undefined, [1]);
   await expect.poll(() => heard.length, { timeout: 20_000 }).toBe(2);

@@ -80,17 +80,29 @@ test("de l’installation à un fichier et une base restaurés", async ({ page, 
   expect(existsSync(target), "nothing is written by the trial").toBe(false);
   await page.getByRole("button", { name: "Restaurer 1 élément" }).click();
   await expect(page.getByText("1 fichier a été écrit et vérifié.")).toBeVisible();
+  await expect(page.getByText(target).first(), "the run says where to").toBeVisible();
   expect(readFileSync(join(target, home.path, "mes documents/lettre à Zoé.txt"), "utf8")).toBe("Chère Zoé\n");
   expect(existsSync(join(target, home.path, "mes documents/budget.csv"))).toBe(false);
+
+  // What only looked is not taken for a restore.
+  await page.getByRole("link", { name: "Historique" }).click();
+  await expect(page.getByText("Restauration simulée").first()).toBeVisible();
 
   // A database by its connection string: added, tested, backed up, restored beside the one in use.
   await page.getByRole("link", { name: "Bases de données" }).click();
   await page.getByRole("button", { name: "Ajouter une base" }).first().click();
   const dialog = page.getByRole("dialog");
   await dialog.getByLabel("Nom").fill("boutique");
-  await dialog.getByLabel("Connexion").fill(postgres.url("boutique"));
+  await dialog.getByLabel("Connexion").fill(postgres.url("boutiqe"));
   await dialog.getByRole("button", { name: "Ajouter une base" }).click();
   await expect(page.getByText("boutique a été ajoutée")).toBeVisible();
+  // A slip of the pen is told, and mended where it stands.
+  await page.getByRole("button", { name: "Tester" }).click();
+  await expect(page.getByText("vérifiez le nom de la base ou de l’utilisateur dans l’URL")).toBeVisible();
+  await page.getByRole("button", { name: "Modifier" }).click();
+  await dialog.getByLabel("Connexion").fill(postgres.url("boutique"));
+  await dialog.getByRole("button", { name: "Enregistrer les modifications" }).click();
+  await expect(page.getByText("boutique : modifications enregistrées")).toBeVisible();
   await page.getByRole("button", { name: "Tester" }).click();
   await expect(page.getByText("boutique : tout fonctionne")).toBeVisible();
   await page.getByRole("link", { name: "Nouvelle configuration pour elle" }).click();
@@ -104,6 +116,7 @@ test("de l’installation à un fichier et une base restaurés", async ({ page, 
   await page.getByRole("button", { name: "Continuer" }).click();
   await page.getByRole("button", { name: "Restaurer dans boutique_revenue" }).click();
   await expect(page.getByText("Restauration de boutique : terminée")).toBeVisible({ timeout: 30_000 });
+  await expect(page.getByText(/1 table de 1.?234 lignes a été restaurée et comparée/)).toBeVisible();
   expect(postgres.sql("boutique_revenue", "SELECT count(*) FROM commandes")).toBe("1234");
   expect(foreign).toEqual([]);
 });

@@ -1,6 +1,7 @@
 // What happens when something is wrong: the daemon stops, somebody may not, a session ends, a path does not exist.
 import { expect, signIn, test } from "./fixtures.js";
 import { PASSWORD } from "./home.js";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 
 test("the daemon stops: what is shown stays, errors say what to do, and it comes back", async ({ page, home }) => {
   await signIn(page, home);
@@ -40,11 +41,28 @@ test("who may only look sees no buttons that would be refused", async ({ page, h
 
 test("what does not exist says so", async ({ app, home }) => {
   await app.goto(`${home.url}/runs/01900000-0000-7000-8000-000000000000`);
-  await expect(app.getByText("Cet élément n’existe pas ou plus").first()).toBeVisible();
+  await expect(app.getByText("Introuvable").first()).toBeVisible();
   await app.goto(`${home.url}/nowhere`);
   await expect(app.getByText("Cette page n’existe pas.")).toBeVisible();
   expect((await app.request.get(`${home.url}/assets/gone.js`)).status()).toBe(404);
   expect((await app.request.get(`${home.url}/api/gone`)).status()).toBe(404);
+});
+
+test("what the daemon says is said in French, and an error has the number of its request", async ({ app, home }) => {
+  const source = `${home.path}/short`;
+  mkdirSync(source);
+  writeFileSync(`${source}/a`, "a");
+  home.run(["create", "short", "--source", source, "--manual"]);
+  rmSync(source, { recursive: true });
+  await app.goto(`${home.url}/configurations/short`);
+  await app.getByRole("button", { name: "Sauvegarder maintenant" }).click();
+  const said = `la source ${source} est illisible\u00a0: fichier ou dossier inexistant\u00a0; rien n’a été sauvegardé`;
+  await expect(app.getByRole("main").getByText(said)).toBeVisible({ timeout: 20_000 });
+  home.run(["delete", "short", "--yes"]);
+  await app.goto(`${home.url}/runs/01900000-0000-7000-8000-000000000000`);
+  const box = app.getByRole("alert").first();
+  await expect(box).toContainText("il n’y a pas d’exécution 01900000-0000-7000-8000-000000000000");
+  await expect(box).toContainText(/Requête [0-9a-f]{12}/);
 });
 
 test("names of any bytes are shown as text", async ({ app, home }) => {

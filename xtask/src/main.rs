@@ -3,6 +3,8 @@
 //! Which room may know which, how long a file may be, and that every path named in the docs exists.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for developers that speaks on the terminal")]
 
+mod sentences;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
     directions(&root, &mut wrong);
     lengths(&root, &mut wrong);
     paths(&root, &mut wrong);
+    image(&root, &mut wrong);
+    sentences::check(&root, &mut wrong);
     for problem in &wrong {
         eprintln!("xtask: {problem}");
     }
@@ -113,6 +117,18 @@ fn directions(root: &Path, wrong: &mut Vec<String>) {
 }
 
 /// Files that git tracks or would track.
+/// The image's build needs the manifest of every member of the workspace.
+fn image(root: &Path, wrong: &mut Vec<String>) {
+    let copied = read(&root.join("Dockerfile"));
+    let workspace: toml::Table = read(&root.join("Cargo.toml")).parse().unwrap_or_default();
+    let members = workspace.get("workspace").and_then(|w| w.get("members")?.as_array()).into_iter().flatten();
+    for folder in members.filter_map(|m| m.as_str()?.split('/').next()) {
+        if !copied.lines().any(|line| line == format!("COPY {folder} {folder}")) {
+            wrong.push(format!("Dockerfile: it does not copy {folder}, which the workspace needs"));
+        }
+    }
+}
+
 fn files(root: &Path) -> Vec<PathBuf> {
     let listed = Command::new("git").args(["ls-files", "-co", "--exclude-standard"]).current_dir(root).output();
     let text = listed.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();

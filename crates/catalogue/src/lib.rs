@@ -62,6 +62,24 @@ const SQLITE: &[&str] = &[
     include_str!("sql/0008_sqlite.sql"),
 ];
 
+/// How long another program's work on the catalogue is waited for when it is opened.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Whether SQLite says that somebody else is at it (SQLITE_BUSY, 5, and its extended codes).
+fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xff == 5)
+}
+
+/// Connects once and makes SQLite keep a write-ahead log.
+async fn first_connection(url: &str, backend: Backend) -> Result<(), sqlx::Error> {
+    let mut first = sqlx::AnyConnection::connect(url).await?;
+    if backend == Backend::Sqlite {
+        sqlx::raw_sql("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL;").execute(&mut first).await?;
+    }
+    first.close().await
+}
+
 impl Catalogue {
     /// Opens or makes the SQLite catalogue at a path.
     ///
@@ -135,14 +153,15 @@ impl Catalogue {
         if recorded {
             // A pool tries again and again and then says only that time was up; one connection by
             // itself says at once what is wrong.
-            let mut first = sqlx::AnyConnection::connect(url).await.map_err(CatalogueError::open)?;
-            if backend == Backend::Sqlite {
-                sqlx::raw_sql("PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL;")
-                    .execute(&mut first)
-                    .await
-                    .map_err(CatalogueError::open)?;
+            let since = std::time::Instant::now();
+            while let Err(e) = first_connection(url, backend).await {
+                // Two that make a catalogue at once stand in each other's way where SQLite does not wait: it cannot
+                // while both read and want to change the journal's mode.
+                if !is_busy(&e) || since.elapsed() > BUSY {
+                    return Err(CatalogueError::open(e));
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
-            first.close().await.map_err(CatalogueError::open)?;
         }
         let pool = options.connect(url).await.map_err(CatalogueError::open)?;
         let catalogue = Self { pool, recorded, backend };

@@ -24,7 +24,7 @@ pub enum ClientError {
     Denied(String),
     /// The API's word.
     #[error("{}", .0.detail)]
-    Problem(Problem),
+    Problem(Box<Problem>),
     /// The connection broke, or the answer was not understood.
     #[error("the daemon's answer cannot be read: {0}")]
     Transport(String),
@@ -171,7 +171,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
 
 fn problem(status: StatusCode, bytes: &[u8]) -> ClientError {
     match serde_json::from_slice(bytes) {
-        Ok(problem) => ClientError::Problem(problem),
+        Ok(problem) => ClientError::Problem(Box::new(problem)),
         Err(_) => ClientError::Transport(format!("{status}: {}", String::from_utf8_lossy(bytes))),
     }
 }

@@ -75,7 +75,7 @@ pub enum EditError {
     #[error("there is no {0} {1}; `backupctl {0} list` shows all")]
     NoEntry(&'static str, String),
     /// A database or notifier with this name exists.
-    #[error("there is already a {0} {1}; choose another name, or `backupctl {0} delete {1}` first")]
+    #[error("there is already a {0} {1}; choose another name, or change it: `backupctl {0} edit {1}`")]
     EntryExists(&'static str, String),
     /// A schedule with this name exists.
     #[error("there is already a schedule {0}; choose another name, or `backupctl delete {0}` first")]
@@ -221,7 +221,7 @@ impl Editor {
             let mut table = Table::new();
             table.decor_mut().set_prefix("\n");
             for (key, value) in keys {
-                table.insert(key, Item::Value(value));
+                insert(&mut table, key, value);
             }
             entries.insert(name.as_str(), Item::Table(table));
             Ok(())
@@ -237,10 +237,18 @@ impl Editor {
             let entry = entries(document, section)?.get_mut(name).and_then(Item::as_table_like_mut);
             let Some(entry) = entry else { return Err(EditError::NoEntry(section.word(), name.to_owned())) };
             for (key, value) in keys {
-                entry.insert(key, Item::Value(value));
+                insert(entry, key, value);
             }
             Ok(())
         })
+    }
+
+    /// Whether there is a `[databases.NAME]` or its like.
+    ///
+    /// # Errors
+    /// [`EditError`]: the file cannot be read.
+    pub fn has_entry(&self, section: Section, name: &str) -> Result<bool, EditError> {
+        Ok(self.document()?.get(section.key()).and_then(Item::as_table_like).is_some_and(|t| t.contains_key(name)))
     }
 
     /// Removes a `[databases.NAME]` or its like.
@@ -443,10 +451,19 @@ impl Editor {
 /// A word that changes whenever something about a schedule does, defaults included.
 #[must_use]
 pub fn version_of(schedule: &Schedule) -> String {
+    use std::fmt::Write;
     use std::hash::{DefaultHasher, Hasher};
-    let mut hasher = DefaultHasher::new();
-    hasher.write(format!("{schedule:?}").as_bytes());
-    format!("{:016x}", hasher.finish())
+    struct Hashed(DefaultHasher);
+    impl Write for Hashed {
+        fn write_str(&mut self, text: &str) -> std::fmt::Result {
+            self.0.write(text.as_bytes());
+            Ok(())
+        }
+    }
+    let mut hashed = Hashed(DefaultHasher::new());
+    // A hasher takes everything.
+    let _ = write!(hashed, "{schedule:?}");
+    format!("{:016x}", hashed.0.finish())
 }
 
 fn still(file: &File, name: &str, version: Option<&str>) -> Result<(), EditError> {
@@ -479,6 +496,21 @@ fn json(value: &Value) -> serde_json::Value {
         Value::Datetime(d) => d.value().to_string().into(),
         Value::Array(list) => list.iter().map(json).collect(),
         Value::InlineTable(table) => table.iter().map(|(k, v)| (k.to_owned(), json(v))).collect(),
+    }
+}
+
+/// Sets a key of an entry; one with a dot stands in an inline table, as in `email = { to = … }`.
+fn insert(entry: &mut dyn toml_edit::TableLike, key: &str, value: Value) {
+    let (place, key) = match key.split_once('.') {
+        Some((outer, inner)) => {
+            let item = entry.entry(outer).or_insert_with(|| Item::Value(Value::InlineTable(toml_edit::InlineTable::new())));
+            (item.as_table_like_mut(), inner)
+        }
+        None => (Some(entry), key),
+    };
+    // Something that is no table there is refused when the file is read again.
+    if let Some(place) = place {
+        place.insert(key, Item::Value(value));
     }
 }
 

@@ -163,7 +163,7 @@ impl Connection {
             match (url.host.as_str(), port).to_socket_addrs() {
                 Ok(found) => {
                     let list: Vec<String> = found.map(|a| a.ip().to_string()).collect();
-                    tell(Step::ok("resolve", format!("{} is {}", url.host, list.join(", "))));
+                    tell(Step::ok("resolve", format!("{} has the address {}", url.host, list.join(", "))));
                 }
                 Err(e) => {
                     let remedy = "check the host name in the URL and this machine's name service";

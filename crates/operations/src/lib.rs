@@ -35,7 +35,7 @@ mod upkeep;
 mod work;
 
 pub use access::{Caller, MIN_PASSWORD, NewSecret, Refused};
-pub use alerts::{NewNotifier, NewWay, NotifierState};
+pub use alerts::{NotifierState, NotifierWish};
 pub use app::{App, Door, Mode};
 pub use backup_stores::{self as stores, Meter, ReceiverClient, Secrets, StoreError, Upload};
 pub use checks::{DrillWish, ScrubWish};
@@ -51,7 +51,7 @@ pub use metrics::Metric;
 pub use predecessors::{Configuration, copy_name, frequency_of};
 pub use prune::{Outlook, PrunePlan, outlook};
 pub use receiver::{Incoming, OPEN_MACHINE, Part, Place, ReceiveError, Received, Receiver, Resumable, Stored};
-pub use remote::{DestinationState, Elsewhere, Fetched, GivenStore, NewDestination, PrunedThere, Recovered, recover};
+pub use remote::{DestinationState, DestinationWish, Elsewhere, Fetched, GivenStore, PrunedThere, Recovered, recover};
 pub use request::{Report, RestoreWish, VerifyWish};
 pub use resolve::{Opened, Resolved, split_version};
 pub use secrets::{GivenKeys, GivenSecret, secret_file};

@@ -1,8 +1,9 @@
 //! Secrets, read where they are needed and nowhere kept: what archives are encrypted with, what opens them.
 
 use crate::{App, OperationError};
+use backup_config::{Section, Value};
 use backup_engine::{Access, Keys, Recipients, Seal};
-use backup_model::{Encrypt, Schedule, SecretSource};
+use backup_model::{Encrypt, Name, Schedule, SecretSource};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -78,32 +79,87 @@ pub(crate) async fn read(source: &SecretSource, root: &Path) -> Result<String, O
     }
 }
 
-impl App {
-    /// What stands in the schedules file for a secret; one that is given itself is written into `secrets/NAME` of the
-    /// home.
-    pub(crate) fn keep_secret(&self, name: &str, given: GivenSecret) -> Result<backup_config::Value, OperationError> {
-        let (key, value) = match given {
-            GivenSecret::File(path) => ("file", path),
-            GivenSecret::Env(variable) => ("env", variable),
-            GivenSecret::Text(text) => {
-                let folder = self.need_home()?.root().join("secrets");
-                let path = folder.join(name);
-                let write = || -> std::io::Result<()> {
-                    match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
-                        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
-                        _ => {}
-                    }
-                    let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&path)?;
-                    writeln!(file, "{text}")?;
-                    file.sync_all()
-                };
-                write().map_err(|e| OperationError::Failed(format!("the secret cannot be kept in {}: {e}", path.display())))?;
-                ("file", format!("secrets/{name}"))
-            }
+/// An entry of the schedules file as it is to be: its keys, and the secrets that belong to them.
+#[derive(Default)]
+pub(crate) struct Entry {
+    /// Keys, dotted where they stand in a table of the entry, with their values.
+    pub(crate) keys: Vec<(&'static str, Value)>,
+    /// Secrets by the names of their files in `secrets/` of the home.
+    secrets: Vec<(String, GivenSecret)>,
+}
+
+impl Entry {
+    /// Sets a key, if there is something to set.
+    pub(crate) fn set(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
+        self.keys.extend(value.map(|value| (key, value.into())));
+    }
+
+    /// Sets a secret, if one is given; one that is given itself goes into the file `secrets/NAME` of the home.
+    pub(crate) fn secret(&mut self, key: &'static str, name: String, given: Option<GivenSecret>) {
+        let Some(given) = given else { return };
+        let (kind, place) = match &given {
+            GivenSecret::File(path) => ("file", path.clone()),
+            GivenSecret::Env(variable) => ("env", variable.clone()),
+            GivenSecret::Text(_) => ("file", format!("secrets/{name}")),
         };
         let mut table = backup_config::InlineTable::new();
-        table.insert(key, value.into());
-        Ok(backup_config::Value::InlineTable(table))
+        table.insert(kind, place.into());
+        self.keys.push((key, Value::InlineTable(table)));
+        self.secrets.push((name, given));
+    }
+}
+
+impl App {
+    /// Adds an entry to the schedules file; what is wrong leaves the file and the secrets as they were.
+    pub(crate) fn add_entry(&self, section: Section, name: &str, entry: Entry) -> Result<(), OperationError> {
+        let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
+        if self.editor()?.has_entry(section, name.as_str())? {
+            return Err(backup_config::EditError::EntryExists(section.word(), name.to_string()).into());
+        }
+        for (secret, given) in &entry.secrets {
+            self.keep_secret(secret, given)?;
+        }
+        if let Err(e) = self.editor()?.add_entry(section, &name, entry.keys) {
+            entry.secrets.iter().try_for_each(|(secret, _)| self.forget_secret(secret))?;
+            return Err(e.into());
+        }
+        self.edited(&format!("added the {} {name}", section.word()));
+        Ok(())
+    }
+
+    /// Sets keys of an entry; the others stay. What is wrong leaves the file and the secrets as they were.
+    pub(crate) fn change_entry(&self, section: Section, name: &str, entry: Entry) -> Result<(), OperationError> {
+        if entry.keys.is_empty() {
+            return Err(OperationError::Invalid("nothing was given to change".into()));
+        }
+        self.editor()?.set_entry(section, name, entry.keys)?;
+        for (secret, given) in &entry.secrets {
+            match given {
+                GivenSecret::Text(_) => self.keep_secret(secret, given)?,
+                _ => self.forget_secret(secret)?,
+            }
+        }
+        self.edited(&format!("changed the {} {name}", section.word()));
+        Ok(())
+    }
+
+    /// Writes a secret that is given itself into `secrets/NAME` of the home, whole or not at all.
+    fn keep_secret(&self, name: &str, given: &GivenSecret) -> Result<(), OperationError> {
+        let GivenSecret::Text(text) = given else { return Ok(()) };
+        let folder = self.need_home()?.root().join("secrets");
+        let path = folder.join(name);
+        let write = || -> std::io::Result<()> {
+            match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+                Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
+                _ => {}
+            }
+            let new = folder.join(format!(".{name}.new"));
+            let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+            writeln!(file, "{text}")?;
+            file.sync_all()?;
+            std::fs::rename(&new, &path)
+        };
+        write().map_err(|e| OperationError::Failed(format!("the secret cannot be kept in {}: {e}", path.display())))
     }
 
     /// Removes a secret that was kept here, if one was.

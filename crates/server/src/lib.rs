@@ -4,6 +4,7 @@ mod api;
 mod auth;
 mod download;
 mod extract;
+mod numbered;
 mod page;
 mod predecessors;
 mod problem;

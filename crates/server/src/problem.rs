@@ -1,5 +1,6 @@
 //! Errors of operations as RFC 9457 problems.
 
+use crate::numbered::request_id;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use backup_operations::OperationError;
@@ -7,19 +8,20 @@ use backup_wire::Problem;
 
 /// An error on its way out.
 #[derive(Debug)]
-pub(crate) struct ApiError(pub(crate) Problem);
+pub(crate) struct ApiError(pub(crate) Box<Problem>);
 
 pub(crate) type ApiResult<T> = Result<T, ApiError>;
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self(Problem {
+        Self(Box::new(Problem {
             kind: format!("urn:backupd:{code}"),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
             code: code.to_owned(),
             detail: detail.into(),
-        })
+            request_id: request_id(),
+        }))
     }
 
     /// Tells somebody who failed too often to wait.
@@ -46,7 +48,7 @@ impl From<OperationError> for ApiError {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if status.is_server_error() {
-            tracing::error!("a request failed: {error}");
+            tracing::error!("the request {} failed: {error}", request_id().unwrap_or_default());
         }
         Self::new(status, error.code(), error.to_string())
     }

@@ -72,6 +72,8 @@ pub async fn serve_socket(
     uid: u32,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let api = api.layer(from_fn(move |request: Request, next: Next| only(uid, request, next)));
+    let api = api
+        .layer(from_fn(move |request: Request, next: Next| only(uid, request, next)))
+        .layer(from_fn(crate::numbered::numbered));
     axum::serve(listener, api.into_make_service_with_connect_info::<Peer>()).with_graceful_shutdown(stop).await
 }

@@ -77,7 +77,7 @@ fn open(app: &App, api: Router, tls: bool) -> Router {
         from_fn(move |request: Request, next: Next| arrive(for_arrivals.clone(), Arc::clone(&limits), tls, request, next)),
     );
     // What is refused before it reaches a predecessor's route is told in its shape too.
-    at_once(api).layer(from_fn(crate::predecessors::dress))
+    at_once(api).layer(from_fn(crate::predecessors::dress)).layer(from_fn(crate::numbered::numbered))
 }
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {

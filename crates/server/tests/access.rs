@@ -170,6 +170,7 @@ GET    /api/v1/find                           read
 GET    /api/v1/alerts                         read
 GET    /api/v1/databases                      read
 POST   /api/v1/databases                      admin
+PATCH  /api/v1/databases/{name}               admin
 DELETE /api/v1/databases/{name}               admin
 POST   /api/v1/databases/{name}/test          operate
 POST   /api/v1/database-restores              operate
@@ -202,10 +203,12 @@ POST   /api/v1/templates/{name}/apply         admin
 POST   /api/v1/sample-data                    admin
 GET    /api/v1/destinations                   read
 POST   /api/v1/destinations                   admin
+PATCH  /api/v1/destinations/{name}               admin
 DELETE /api/v1/destinations/{name}            admin
 POST   /api/v1/destinations/{name}/test       operate
 GET    /api/v1/notifiers                      read
 POST   /api/v1/notifiers                      admin
+PATCH  /api/v1/notifiers/{name}               admin
 DELETE /api/v1/notifiers/{name}               admin
 POST   /api/v1/notifiers/{name}/test          operate
 GET    /api/v1/stats                          read
@@ -537,6 +540,9 @@ async fn hostile_bytes_are_refused_or_inert() {
         assert_eq!(answer.status, 400, "{name:?}: {}", answer.body);
         assert_eq!(answer.header("content-type"), Some("application/problem+json"));
         assert!(!answer.body.contains('\u{1b}') && !answer.body.contains("\r"), "{}", answer.body);
+        // The number by which the request is found in the log stands in both places.
+        let number = answer.header("x-request-id").expect("a number").to_owned();
+        assert_eq!((number.len(), answer.json()["request_id"].as_str()), (12, Some(number.as_str())));
     }
     let answer = server.sign_in("a\r\nb\u{1b}[2J", "wrong wrong wrong", &[]).await;
     assert_eq!(answer.status, 401);

@@ -39,14 +39,14 @@ impl DatabaseView {
     }
 }
 
-/// A database to add. At most one of the ways to a password is given.
+/// A database to add, or what is to change of one. At most one of the ways to a password is given.
 #[derive(Clone, Default, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct NewDatabase {
-    /// Its name.
+    /// Its name; in a change the path says it.
     pub name: String,
-    /// Where it is; without a password.
-    pub url: String,
+    /// Where it is; without a password. One that is added needs it.
+    pub url: Option<String>,
     /// The password itself: it is kept in a file of the home that only its owner can read.
     pub password: Option<String>,
     /// A file whose first line is the password.

@@ -4,15 +4,16 @@ use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// A destination to add. Secrets that are given here are kept in files of the home that only its owner can read;
+/// A destination to add, or what is to change of one. Secrets that are given here are kept in files of the home that only its owner can read;
 /// `…_file` names a file on the daemon's machine whose first line is the secret, `…_env` a variable of its environment.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct NewDestinationRequest {
-    /// Its name.
+    /// Its name; in a change the path says it.
     pub name: String,
     /// Where it lies: `s3://`, `sftp://`, `webdavs://`, `receiver+https://`, `file:///` or an absolute path.
-    pub url: String,
+    /// One that is added needs it.
+    pub url: Option<String>,
     /// S3: the id of the key.
     pub access_key: Option<String>,
     /// S3: the key; WebDAV: the password; receiver: the token that sends.

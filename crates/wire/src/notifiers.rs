@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 #[derive(Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct NewNotifierRequest {
-    /// Its name.
+    /// Its name; in a change the path says it.
     pub name: String,
     /// Mail: to whom.
     pub to: Vec<String>,
@@ -35,7 +35,7 @@ pub struct NewNotifierRequest {
     /// Webhook: a token that is sent along.
     pub token: Option<String>,
     /// Webhook: whether it may go to private addresses.
-    pub allow_private: bool,
+    pub allow_private: Option<bool>,
     /// Of what: `failure`, `warning`, `recovery`, `success`, `missed`, `stale`, `disk`; the usual if empty.
     pub on: Vec<String>,
     /// `en` or `fr`.
@@ -51,6 +51,16 @@ pub struct NotifierView {
     pub kind: String,
     /// To whom: addresses and server, or the webhook's host.
     pub target: String,
+    /// Mail: to whom.
+    pub to: Vec<String>,
+    /// Mail: from whom, if it is not left to the program.
+    pub from: Option<String>,
+    /// Mail: the server.
+    pub smtp: Option<String>,
+    /// Mail: who signs in.
+    pub user: Option<String>,
+    /// Webhook: whether it may go to private addresses.
+    pub allow_private: bool,
     /// Of what.
     pub on: Vec<String>,
     /// In which language.
@@ -87,10 +97,19 @@ impl NotifierView {
                 (w.form.to_string(), target)
             }
         };
+        let email = match &n.way {
+            Way::Email(email) => Some(email),
+            Way::Webhook(_) => None,
+        };
         Self {
             name: n.name.to_string(),
             kind,
             target,
+            to: email.map(|e| e.to.clone()).unwrap_or_default(),
+            from: email.and_then(|e| e.from.clone()),
+            smtp: email.map(|e| e.smtp.to_string()),
+            user: email.and_then(|e| e.user.clone()),
+            allow_private: matches!(&n.way, Way::Webhook(w) if w.allow_private),
             on: n.on.iter().map(ToString::to_string).collect(),
             language: n.language.to_string(),
             quiet: n.quiet.map(|(a, b)| (a.format("%H:%M").to_string(), b.format("%H:%M").to_string())),

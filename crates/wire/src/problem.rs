@@ -17,4 +17,8 @@ pub struct Problem {
     pub code: String,
     /// What failed, on what, and what to do.
     pub detail: String,
+    /// The number of the request, which the daemon's log names too where it is at fault; also in the header
+    /// `X-Request-Id` of every answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! Runs.
 
-use backup_model::{Note, NoteLevel, Progress, Run};
+use backup_model::{Note, NoteLevel, Operation, Progress, Run};
 use chrono::{DateTime, FixedOffset};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -58,6 +58,12 @@ pub struct RunView {
     pub archive: Option<String>,
     /// Path of that archive.
     pub archive_path: Option<String>,
+    /// Of restores: the folder, or the database (its name or URL), that it goes into.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Of restores: whether it only looked at what would be done, and wrote nothing.
+    #[serde(default)]
+    pub trial: bool,
     /// Host that did it.
     pub host: String,
     /// How far it has come, while it is at work.
@@ -99,11 +105,20 @@ impl RunView {
             error: run.error.clone(),
             archive: run.archive.map(|a| a.to_string()),
             archive_path: run.archive_path.clone(),
+            target: restored_to(run),
+            trial: run.request.get("dry_run").is_some_and(|wanted| wanted == true),
             host: run.host.clone(),
             progress: None,
             notes: Vec::new(),
         }
     }
+}
+
+/// Where a restore writes to, as it was asked for.
+fn restored_to(run: &Run) -> Option<String> {
+    let wish = (run.operation == Operation::Restore).then_some(&run.request)?;
+    let target = wish.get("target").or_else(|| wish.get("database")?.get("into"))?;
+    target.as_str().map(str::to_owned)
 }
 
 /// How far a run has come.

@@ -4,6 +4,7 @@ import type { components, paths } from "./schema";
 type Schemas = components["schemas"];
 export type Schedule = Schemas["ScheduleView"];
 export type Run = Schemas["RunView"];
+export type Note = Schemas["NoteView"];
 export type Archive = Schemas["ArchiveView"];
 export type Entry = Schemas["EntryView"];
 export type Status = Schemas["StatusView"];
@@ -31,13 +32,16 @@ export class ApiError extends Error {
   readonly detail: string;
   readonly at = new Date();
   readonly path: string;
+  /** The number of the request, which the daemon's log names too. */
+  readonly request: string | undefined;
 
-  constructor(code: string, status: number, detail: string, path: string) {
+  constructor(code: string, status: number, detail: string, path: string, request?: string) {
     super(detail);
     this.code = code;
     this.status = status;
     this.detail = detail;
     this.path = path;
+    this.request = request;
   }
 }
 
@@ -79,7 +83,7 @@ async function reach(request: Request): Promise<Response> {
 
 const http = createClient<paths>({ baseUrl: window.location.origin, fetch: reach });
 
-type Problem = { code?: string; detail?: string };
+type Problem = { code?: string; detail?: string; request_id?: string };
 
 /** The body of an answer, or an {@link ApiError}. */
 async function take<T>(asked: Promise<{ data?: T; error?: unknown; response: Response }>): Promise<T> {
@@ -97,7 +101,7 @@ async function take<T>(asked: Promise<{ data?: T; error?: unknown; response: Res
   const code = problem.code ?? "failed";
   if (response.status === 401 && code !== "code_needed" && !path.endsWith("/session") && !path.endsWith("/setup"))
     ended();
-  throw new ApiError(code, response.status, problem.detail ?? response.statusText, path);
+  throw new ApiError(code, response.status, problem.detail ?? response.statusText, path, problem.request_id);
 }
 
 export { http, take };

@@ -1,3 +1,4 @@
+import { useSaid } from "../sentences";
 import { ActionIcon, Badge, Group, Menu, Table } from "@mantine/core";
 import {
   IconDots,
@@ -25,6 +26,7 @@ export const rolesOnly = (a: Archive) => a.database != null && a.database.databa
 /** Archives with all that can be done with them. */
 export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; withSchedule?: boolean }) {
   const { t } = useText();
+  const said = useSaid();
   const f = useFormat();
   const may = useMay();
   const word = useWord();
@@ -120,7 +122,7 @@ export function ArchiveTable({ archives, withSchedule }: { archives: Archive[]; 
                       <Badge
                         key={c.destination}
                         color={c.state === "stored" ? "green" : c.error ? "red" : "gray"}
-                        title={c.error ?? undefined}
+                        title={c.error ? said(c.error).text : undefined}
                       >
                         {c.destination}: {t(`copy.${c.state}` as Key)}
                       </Badge>

@@ -48,6 +48,7 @@ export function FolderPicker({
         <ScrollArea
           h={320}
           type="auto"
+          offsetScrollbars="y"
           viewportProps={{ tabIndex: 0, "aria-label": t("picker.title"), role: "region" }}
         >
           <Loaded query={folder}>

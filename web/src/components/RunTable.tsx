@@ -1,11 +1,12 @@
+import { Said } from "../sentences";
 import { Table } from "@mantine/core";
 import { IconDownload, IconRestore, IconTrash } from "@tabler/icons-react";
 import { Link } from "@tanstack/react-router";
 import { memo, useState } from "react";
 import { type Run } from "../api/client";
-import { useText, type Key } from "../i18n";
+import { useText } from "../i18n";
 import { StatusBadge, useFormat, When, Wide } from "./basics";
-import { useMay, useWord } from "./hooks";
+import { useMay, useOperation, useWord } from "./hooks";
 import { DeleteArchive } from "./DeleteArchive";
 
 /** One run. Plain elements, drawn anew only when something about it changes: a history is paged through quickly. */
@@ -14,6 +15,7 @@ const Row = memo(function Row({ run, doom }: { run: Run; doom: (run: Run) => voi
   const f = useFormat();
   const may = useMay();
   const word = useWord();
+  const operation = useOperation();
   const good = run.operation === "backup" && (run.status === "completed" || run.status === "warning") && run.archive;
   return (
     <tr>
@@ -24,16 +26,14 @@ const Row = memo(function Row({ run, doom }: { run: Run; doom: (run: Run) => voi
         <Link className="link" to="/runs/$id" params={{ id: run.id }}>
           {run.name}
         </Link>
-        <span className="below" lang={run.error ? "en" : undefined}>
-          {run.error ?? t(`operation.${run.operation}` as Key)}
-        </span>
+        <span className="below">{run.error ? <Said text={run.error} /> : operation(run)}</span>
       </td>
       <td>
         {run.operation === "backup"
           ? run.form === "tar"
             ? word("kind", run.kind)
             : word("content", run.content)
-          : t(`operation.${run.operation}` as Key)}
+          : operation(run)}
       </td>
       <td>
         <When time={run.started ?? run.created} />

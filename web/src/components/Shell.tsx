@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import {
   ActionIcon,
   Alert,
@@ -46,7 +47,7 @@ import { http, take } from "../api/client";
 import { queries } from "../api/queries";
 import { languages, setLanguage, useText, type Key, type Language } from "../i18n";
 import { useToast, useFormat } from "./basics";
-import { useMay, useOffline, watch } from "./hooks";
+import { useMay, useOffline, useOperation, watch } from "./hooks";
 
 type Place =
   | "/"
@@ -134,6 +135,7 @@ function useGo(go: (to: "/" | "/configurations" | "/history" | "/archives") => v
 /** Tells the ends of runs that were started from this page. */
 function useRunEnds() {
   const { t } = useText();
+  const operation = useOperation();
   const toast = useToast();
   const client = useQueryClient();
   const open = useQuery(queries.status()).data?.runs;
@@ -145,11 +147,11 @@ function useRunEnds() {
         if (!run.ended || !watch.all().includes(id)) return;
         watch.remove(id);
         const what = t(`ended.${run.status}` as Key, {
-          operation: t(`operation.${run.operation}` as Key),
+          operation: operation(run),
           name: run.name,
         });
         if (run.status === "completed") toast.success(what);
-        else if (run.status === "warning") toast.warning(what, run.error);
+        else if (run.status === "warning") toast.warning(what, <Said text={run.error} />);
         else if (run.status === "failed") toast.error(new Error(run.error ?? ""), what);
         else toast.info(what);
         void client.invalidateQueries();

@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import { Button, Group, List, Stack, Text, ThemeIcon } from "@mantine/core";
 import { IconCheck, IconPlugConnected, IconX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
@@ -58,8 +59,8 @@ export function Test({
                 <Text size="sm" fw={600} span>
                   {maybe(`step.${step.step}` as Key, step.step)}
                 </Text>{" "}
-                <Text size="sm" span lang="en" className="mono">
-                  {step.text}
+                <Text size="sm" span className="mono">
+                  <Said text={step.text} />
                 </Text>
               </List.Item>
             ))}

@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import { Alert, Badge, Button, Card, Code, CopyButton, Group, Skeleton, Stack, Text, Title } from "@mantine/core";
 import {
   IconAlertTriangle,
@@ -9,7 +10,7 @@ import {
   IconLoader2,
   IconTerminal2,
 } from "@tabler/icons-react";
-import { lazy, Suspense, useEffect, useState, type ReactNode } from "react";
+import { lazy, Suspense, useEffect, useRef, useState, type ReactNode } from "react";
 import { ApiError } from "../api/client";
 import { useText, type Key } from "../i18n";
 import * as format from "../lib/format";
@@ -83,22 +84,32 @@ export function PageTitle({ title, text, children }: { title: string; text?: Rea
   );
 }
 
+/** Errors that a box on the page shows. */
+export const boxed = new WeakSet<object>();
+
 /** What went wrong: what, why, what to do, and everything somebody who helps will ask for. */
 export function ErrorBox({ error, retry, title }: { error: unknown; retry?: () => void; title?: string }) {
   const { t } = useText();
   const words = useErrorWords();
   const { headline, detail, next } = words(error);
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    if (typeof error === "object" && error !== null) boxed.add(error);
+    box.current?.scrollIntoView({ block: "nearest" });
+  }, [error]);
   const report =
     error instanceof ApiError
-      ? `${error.at.toISOString()} ${error.path} ${error.status} ${error.code}: ${error.detail}`
+      ? [error.at.toISOString(), error.path, error.status, error.code, error.request, error.detail]
+          .filter(Boolean)
+          .join(" ")
       : String(error);
   return (
-    <Alert color="red" icon={<IconCircleX aria-hidden />} title={title ?? headline} role="alert">
+    <Alert ref={box} color="red" icon={<IconCircleX aria-hidden />} title={title ?? headline} role="alert">
       <Stack gap="xs">
         {title && <Text size="sm">{headline}</Text>}
         {detail && (
-          <Text size="sm" lang="en" className="mono">
-            {detail}
+          <Text size="sm" className="mono">
+            <Said text={detail} />
           </Text>
         )}
         {next && <Text size="sm">{next}</Text>}
@@ -109,6 +120,11 @@ export function ErrorBox({ error, retry, title }: { error: unknown; retry?: () =
             </Button>
           )}
           <Copy text={report} label={t("error.copy")} />
+          {error instanceof ApiError && error.request && (
+            <Text size="xs" c="dimmed">
+              {t("error.request")} <span className="mono">{error.request}</span>
+            </Text>
+          )}
         </Group>
       </Stack>
     </Alert>
@@ -119,7 +135,8 @@ export function ErrorBox({ error, retry, title }: { error: unknown; retry?: () =
 export function useErrorWords() {
   const { t, maybe } = useText();
   return (error: unknown) => {
-    if (!(error instanceof ApiError)) return { headline: t("error.failed"), detail: String(error), next: "" };
+    if (!(error instanceof ApiError))
+      return { headline: t("error.failed"), detail: error instanceof Error ? error.message : String(error), next: "" };
     if (error.code === "offline") return { headline: t("error.offline"), detail: "", next: t("error.offline.next") };
     return {
       headline: maybe(`error.${error.code}`, t("error.failed")),
@@ -138,7 +155,11 @@ export function useToast() {
     warning: (title: string, message?: ReactNode) => tell({ kind: "warning", title, message }),
     error: (error: unknown, title?: string) => {
       const { headline, detail } = words(error);
-      tell({ kind: "error", title: title ?? headline, message: detail || (title ? headline : undefined) });
+      tell({
+        kind: "error",
+        title: title ?? headline,
+        message: detail ? <Said text={detail} /> : title ? headline : undefined,
+      });
     },
   };
 }

@@ -4,7 +4,7 @@ import { useSyncExternalStore } from "react";
 import { connection, http, take, type Run } from "../api/client";
 import { queries } from "../api/queries";
 import { useText, type Key } from "../i18n";
-import { useToast } from "./basics";
+import { boxed, useToast } from "./basics";
 
 const RANK = { read: 0, operate: 1, admin: 2 } as const;
 
@@ -20,7 +20,7 @@ export function useOffline() {
   return useSyncExternalStore(connection.subscribe, connection.since);
 }
 
-/** Something that changes the server: told by a toast, and everything that may show it is asked for again. */
+/** Something that changes the server: told by a toast (an error that no box shows, too), and everything that may show it is asked for again. */
 export function useAction<In, Out>(work: (input: In) => Promise<Out>, done?: (out: Out, input: In) => void) {
   const client = useQueryClient();
   const toast = useToast();
@@ -30,7 +30,8 @@ export function useAction<In, Out>(work: (input: In) => Promise<Out>, done?: (ou
       void client.invalidateQueries();
       done?.(out, input);
     },
-    onError: (error) => toast.error(error),
+    // Where the page has a box for it, a toast would only cover that.
+    onError: (error) => void setTimeout(() => boxed.has(error) || toast.error(error), 150),
   });
 }
 
@@ -56,6 +57,13 @@ export function useStart() {
       if (!wish.stay) void navigate({ to: "/runs/$id", params: { id: run.id } });
     },
   );
+}
+
+/** What a run does, in a word. */
+export function useOperation() {
+  const { t } = useText();
+  return (run: Pick<Run, "operation" | "trial">) =>
+    t(run.trial ? "operation.trial" : (`operation.${run.operation}` as Key));
 }
 
 /** A word of the API in the language of the page. */

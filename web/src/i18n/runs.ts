@@ -2,6 +2,7 @@
 export const runs = {
   "operation.backup": ["Backup", "Sauvegarde"],
   "operation.restore": ["Restore", "Restauration"],
+  "operation.trial": ["Restore, simulated", "Restauration simulée"],
   "operation.verify": ["Verification", "Vérification"],
   "operation.drill": ["Test restore", "Test de restauration"],
   "operation.prune": ["Retention", "Rétention"],
@@ -96,9 +97,13 @@ export const runs = {
   "stats.mean": ["Mean duration", "Durée moyenne"],
   "stats.mean.text": ["of successful backups", "des sauvegardes réussies"],
   "stats.trend": ["7-day trend", "Tendance sur 7 jours"],
-  "stats.trend.text": [
-    "{{now}} backups, {{before}} the week before",
-    "{{now}} sauvegardes, {{before}} la semaine d’avant",
+  "stats.trend.text_one": [
+    "{{count}} backup, {{before}} the week before",
+    "{{count}} sauvegarde, {{before}} la semaine d’avant",
+  ],
+  "stats.trend.text_other": [
+    "{{count}} backups, {{before}} the week before",
+    "{{count}} sauvegardes, {{before}} la semaine d’avant",
   ],
   "stats.perDay": ["Backups per day", "Sauvegardes par jour"],
   "stats.growth": ["Written since the first day shown", "Volume écrit depuis le premier jour affiché"],
@@ -153,6 +158,9 @@ export const runs = {
   "run.left": ["{{time}} left", "reste {{time}}"],
   "run.files_one": ["{{count}} file", "{{count}} fichier"],
   "run.files_other": ["{{count}} files", "{{count}} fichiers"],
+  "run.notes": ["Notes", "Remarques"],
+  "run.notes.more_one": ["And one more, in the log.", "Et une autre, dans le journal."],
+  "run.notes.more_other": ["And {{count}} more, in the log.", "Et {{count}} autres, dans le journal."],
   "log.title": ["Log", "Journal"],
   "log.filter": ["Filter the lines", "Filtrer les lignes"],
   "log.level": ["Level", "Niveau"],
@@ -258,8 +266,8 @@ export const runs = {
   ],
   "restore.everything_one": ["Everything: {{count}} file.", "Tout : {{count}} fichier."],
   "restore.everything_other": ["Everything: {{count}} files.", "Tout : {{count}} fichiers."],
-  "restore.chosen_one": ["{{count}} chosen entry:", "{{count}} élément choisi :"],
-  "restore.chosen_other": ["{{count}} chosen entries:", "{{count}} éléments choisis :"],
+  "restore.chosen_one": ["{{count}} chosen entry", "{{count}} élément choisi"],
+  "restore.chosen_other": ["{{count}} chosen entries", "{{count}} éléments choisis"],
   "restore.more": ["… and {{count}} more", "… et {{count}} autres"],
   "restore.choose": ["Choose files or folders", "Choisir des fichiers ou des dossiers"],
   "restore.whereTo": ["Where shall it go?", "Où restaurer ?"],
@@ -301,6 +309,23 @@ export const runs = {
   "restore.dry_other": ["{{count}} files would be written ({{size}})", "{{count}} fichiers seraient écrits ({{size}})"],
   "restore.dryText": ["Nothing has been written yet.", "Rien n’a encore été écrit."],
   "restore.dryFailed": ["The trial failed; nothing was written", "L’essai a échoué ; rien n’a été écrit"],
+  "restore.trial": ["Nothing was written", "Rien n’a été écrit"],
+  "restore.trial.text_one": [
+    "This run only looked: {{count}} file would have been written.",
+    "Cette exécution n’a fait que regarder : {{count}} fichier aurait été écrit.",
+  ],
+  "restore.trial.text_other": [
+    "This run only looked: {{count}} files would have been written.",
+    "Cette exécution n’a fait que regarder : {{count}} fichiers auraient été écrits.",
+  ],
+  "restore.done.database_one": [
+    "{{count}} table with {{rows}} rows was restored and compared.",
+    "{{count}} table de {{rows}} lignes a été restaurée et comparée.",
+  ],
+  "restore.done.database_other": [
+    "{{count}} tables with {{rows}} rows were restored and compared.",
+    "{{count}} tables de {{rows}} lignes en tout ont été restaurées et comparées.",
+  ],
   "restore.done": ["Restored", "Restauration terminée"],
   "restore.done.text_one": ["{{count}} file was written and checked.", "{{count}} fichier a été écrit et vérifié."],
   "restore.done.text_other": [

@@ -53,6 +53,7 @@ export function percent(value: number, language: Language, digits = 0): string {
 /** Seconds as people say them: 0.8 s, 42 s, 3 min 20 s, 2 h 5 min. */
 export function duration(seconds: number, language: Language): string {
   const number = (value: number, digits = 0) => numbers(language, 0, digits).format(value);
+  if (seconds < 0.005) return `< ${number(0.01, 2)}${NARROW}s`;
   if (seconds < 1) return `${number(seconds, 2)}${NARROW}s`;
   if (seconds < 10) return `${number(seconds, 1)}${NARROW}s`;
   if (seconds < 60) return `${number(seconds)}${NARROW}s`;

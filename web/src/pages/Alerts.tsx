@@ -1,9 +1,9 @@
+import { Said } from "../sentences";
 import {
   Badge,
   Button,
   Card,
   Checkbox,
-  Group,
   MultiSelect,
   PasswordInput,
   SegmentedControl,
@@ -17,13 +17,14 @@ import {
   Title,
 } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { IconBell, IconPlus, IconTrash } from "@tabler/icons-react";
+import { IconBell, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { http, take, type Notifier } from "../api/client";
 import { queries } from "../api/queries";
-import { CommandLine, Confirm, Empty, Facts, Loaded, PageTitle, useToast, When, Wide } from "../components/basics";
+import { CommandLine, Empty, Facts, Loaded, PageTitle, useToast, When, Wide } from "../components/basics";
+import { EntryCard } from "../components/EntryCard";
 import { FormModal } from "../components/FormModal";
 import { useAction, useMay } from "../components/hooks";
 import { Link } from "../components/Link";
@@ -36,31 +37,39 @@ const SIZE = 25;
 const CONDITIONS = ["failure", "warning", "recovery", "success", "missed", "stale", "disk"] as const;
 const FORMS = ["json", "slack", "discord", "teams", "ntfy", "gotify", "healthchecks"] as const;
 
-function Add({ opened, close }: { opened: boolean; close: () => void }) {
-  const { t, language } = useText();
+/** Adds a notifier, or changes one; secrets that are left empty then stay as they are. */
+function NotifierForm({ opened, close, old }: { opened: boolean; close: () => void; old?: Notifier }) {
+  const { t, language: spoken } = useText();
   const toast = useToast();
-  const [way, setWay] = useState<"email" | "webhook">("email");
-  const [name, setName] = useState("");
-  const [to, setTo] = useState<string[]>([]);
-  const [smtp, setSmtp] = useState("");
-  const [from, setFrom] = useState("");
-  const [user, setUser] = useState("");
+  const [way, setWay] = useState<"email" | "webhook">(old && old.kind !== "email" ? "webhook" : "email");
+  const [name, setName] = useState(old?.name ?? "");
+  const [to, setTo] = useState<string[]>(old?.to ?? []);
+  const [smtp, setSmtp] = useState(old?.smtp ?? "");
+  const [from, setFrom] = useState(old?.from ?? "");
+  const [user, setUser] = useState(old?.user ?? "");
   const [password, setPassword] = useState("");
   const [url, setUrl] = useState("");
-  const [form, setForm] = useState<string>("json");
+  const [form, setForm] = useState<string>(old && old.kind !== "email" ? old.kind : "json");
   const [token, setToken] = useState("");
-  const [isPrivate, setPrivate] = useState(false);
-  const [on, setOn] = useState<string[]>(["failure", "recovery", "missed", "stale", "disk"]);
+  const [isPrivate, setPrivate] = useState(old?.allow_private ?? false);
+  const [on, setOn] = useState<string[]>(old?.on ?? ["failure", "recovery", "missed", "stale", "disk"]);
   const given = (text: string) => text || undefined;
+  const language = old ? undefined : spoken;
   const body =
     way === "email"
-      ? { name, on, language, to, smtp: given(smtp), from: given(from), user: given(user), password: given(password) }
-      : { name, on, language, url: given(url), form, token: given(token), allow_private: isPrivate };
-  const add = useAction(
-    () => take(http.POST("/api/v1/notifiers", { body })),
+      ? { on, language, to, smtp: given(smtp), from: given(from), user: given(user), password: given(password) }
+      : { on, language, url: given(url), form, token: given(token), allow_private: isPrivate };
+  const save = useAction(
+    () =>
+      old
+        ? take(http.PATCH("/api/v1/notifiers/{name}", { params: { path: { name: old.name } }, body }))
+        : take(http.POST("/api/v1/notifiers", { body: { name, ...body } })),
     (made) => {
-      toast.success(t("alerts.added", { name: made.name }), t("alerts.added.text"));
-      setName("");
+      if (old) toast.success(t("entry.changed", { name: made.name }));
+      else {
+        toast.success(t("alerts.added", { name: made.name }), t("alerts.added.text"));
+        setName("");
+      }
       setPassword("");
       setToken("");
       close();
@@ -70,13 +79,14 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
     <FormModal
       opened={opened}
       close={close}
-      title={t("alerts.add")}
-      action={t("alerts.add")}
-      busy={add.isPending}
-      error={add.error}
-      submit={() => add.mutate(undefined)}
+      title={old ? t("entry.edit", { name: old.name }) : t("alerts.add")}
+      action={t(old ? "form.save" : "alerts.add")}
+      busy={save.isPending}
+      error={save.error}
+      submit={() => save.mutate(undefined)}
     >
       <SegmentedControl
+        disabled={Boolean(old)}
         aria-label={t("alerts.way")}
         value={way}
         onChange={(value) => setWay(value as typeof way)}
@@ -85,13 +95,15 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
           { value: "webhook", label: t("alerts.webhook") },
         ]}
       />
-      <TextInput
-        label={t("form.name")}
-        value={name}
-        onChange={(e) => setName(e.currentTarget.value)}
-        data-autofocus
-        required
-      />
+      {!old && (
+        <TextInput
+          label={t("form.name")}
+          value={name}
+          onChange={(e) => setName(e.currentTarget.value)}
+          data-autofocus
+          required
+        />
+      )}
       {way === "email" ? (
         <SimpleGrid cols={{ base: 1, sm: 2 }}>
           <TagsInput label={t("alerts.to")} value={to} onChange={setTo} acceptValueOnBlur required />
@@ -112,7 +124,7 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
           />
           <PasswordInput
             label={t("login.password")}
-            description={t("secret.kept")}
+            description={t(old ? "entry.unchanged" : "secret.kept")}
             value={password}
             onChange={(e) => setPassword(e.currentTarget.value)}
             autoComplete="new-password"
@@ -130,14 +142,15 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
           />
           <TextInput
             label={t("alerts.url")}
+            description={old && t("entry.unchanged")}
             placeholder="https://…"
             value={url}
             onChange={(e) => setUrl(e.currentTarget.value)}
-            required
+            required={!old}
           />
           <PasswordInput
             label={t("alerts.token")}
-            description={t("secret.kept")}
+            description={t(old ? "entry.unchanged" : "secret.kept")}
             value={token}
             onChange={(e) => setToken(e.currentTarget.value)}
             autoComplete="new-password"
@@ -163,13 +176,13 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
           way === "email"
             ? command(
                 "notifier",
-                "add",
+                old ? "edit" : "add",
                 name || "NAME",
                 ...to.flatMap((x) => ["--email", x]),
                 "--smtp",
                 smtp || "SERVER",
               )
-            : command("notifier", "add", name || "NAME", "--webhook", url || "URL", "--form", form)
+            : command("notifier", old ? "edit" : "add", name || "NAME", "--webhook", url || "URL", "--form", form)
         }
         note={t("cli.secrets")}
       />
@@ -180,70 +193,38 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
 function NotifierCard({ notifier: n }: { notifier: Notifier }) {
   const { t } = useText();
   const may = useMay();
-  const toast = useToast();
-  const [doomed, setDoomed] = useState(false);
-  const remove = useAction(
-    () => take(http.DELETE("/api/v1/notifiers/{name}", { params: { path: { name: n.name } } })),
-    () => {
-      setDoomed(false);
-      toast.success(t("alerts.deleted", { name: n.name }));
-    },
-  );
+  const [editing, edit] = useDisclosure();
   return (
-    <Card component="article" aria-label={n.name}>
-      <Stack>
-        <Group justify="space-between">
-          <Group gap="sm">
-            <IconBell size={20} aria-hidden />
-            <Title order={3}>{n.name}</Title>
-            <Badge color="gray">{n.kind}</Badge>
-          </Group>
-          {may.admin && (
-            <Button
-              size="sm"
-              variant="subtle"
-              color="red"
-              leftSection={<IconTrash size={16} aria-hidden />}
-              onClick={() => setDoomed(true)}
-            >
-              {t("action.delete")}
-            </Button>
-          )}
-        </Group>
-        <Facts
-          rows={[
-            [t("alerts.target"), n.target],
-            [t("alerts.on"), n.on.map((c) => t(`condition.${c}` as Key)).join(", ")],
-            [t("alerts.lastSent"), <When time={n.last_sent} />],
-            [t("alerts.waiting"), n.waiting > 0 ? String(n.waiting) : null],
-            [t("alerts.error"), n.error && <span lang="en">{n.error}</span>],
-          ]}
+    <EntryCard
+      name={n.name}
+      word="notifier"
+      icon={<IconBell size={20} aria-hidden />}
+      kind={n.kind}
+      edit={edit.open}
+      remove={() => take(http.DELETE("/api/v1/notifiers/{name}", { params: { path: { name: n.name } } }))}
+      title={t("alerts.delete", { name: n.name })}
+      text={t("alerts.delete.text")}
+      removed={t("alerts.deleted", { name: n.name })}
+    >
+      {editing && <NotifierForm opened close={edit.close} old={n} />}
+      <Facts
+        rows={[
+          [t("alerts.target"), n.target],
+          [t("alerts.on"), n.on.map((c) => t(`condition.${c}` as Key)).join(", ")],
+          [t("alerts.lastSent"), <When time={n.last_sent} />],
+          [t("alerts.waiting"), n.waiting > 0 ? String(n.waiting) : null],
+          [t("alerts.error"), n.error && <Said text={n.error} />],
+        ]}
+      />
+      {may.operate && (
+        <Test
+          name={n.name}
+          label={t("alerts.test")}
+          run={() => take(http.POST("/api/v1/notifiers/{name}/test", { params: { path: { name: n.name } } }))}
         />
-        {may.operate && (
-          <Test
-            name={n.name}
-            label={t("alerts.test")}
-            run={() => take(http.POST("/api/v1/notifiers/{name}/test", { params: { path: { name: n.name } } }))}
-          />
-        )}
-        <CommandLine
-          line={command("notifier", "test", n.name)}
-          curl={curl("POST", `/api/v1/notifiers/${n.name}/test`)}
-        />
-      </Stack>
-      <Confirm
-        opened={doomed}
-        title={t("alerts.delete", { name: n.name })}
-        action={t("action.delete")}
-        busy={remove.isPending}
-        error={remove.error}
-        close={() => setDoomed(false)}
-        confirm={() => remove.mutate(undefined)}
-      >
-        <Text size="sm">{t("alerts.delete.text")}</Text>
-        <CommandLine line={command("notifier", "delete", n.name)} />
-      </Confirm>
-    </Card>
+      )}
+      <CommandLine line={command("notifier", "test", n.name)} curl={curl("POST", `/api/v1/notifiers/${n.name}/test`)} />
+    </EntryCard>
   );
 }
 
@@ -334,8 +315,8 @@ export function Alerts() {
                                 )}
                               </Table.Td>
                               <Table.Td>
-                                <Text size="sm" lang="en">
-                                  {a.text}
+                                <Text size="sm">
+                                  <Said text={a.text} />
                                 </Text>
                               </Table.Td>
                             </Table.Tr>
@@ -357,7 +338,7 @@ export function Alerts() {
         </section>
         <CommandLine line={command("alerts")} curl={curl("GET", "/api/v1/alerts")} />
       </Stack>
-      <Add opened={adding} close={add.close} />
+      <NotifierForm opened={adding} close={add.close} />
     </>
   );
 }

@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import { Alert, Button, Card, Stack, Table, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconSearch, IconShieldCheck } from "@tabler/icons-react";
@@ -47,7 +48,7 @@ export function Audit() {
             >
               <Text size="sm">{t("audit.entries", { count: f.count(check.data.entries) })}</Text>
               <Text size="xs" className="mono">
-                {check.data.reason ?? check.data.head}
+                {check.data.reason ? <Said text={check.data.reason} /> : check.data.head}
               </Text>
             </Alert>
           )}
@@ -94,7 +95,9 @@ export function Audit() {
                               {entry.target && !entry.action.endsWith(entry.target) ? ` · ${entry.target}` : ""}
                             </Table.Td>
                             <Table.Td>{entry.outcome}</Table.Td>
-                            <Table.Td>{entry.detail}</Table.Td>
+                            <Table.Td>
+                              <Said text={entry.detail} />
+                            </Table.Td>
                           </Table.Tr>
                         ))}
                       </Table.Tbody>

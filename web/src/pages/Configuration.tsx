@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import { Alert, Button, Card, Group, Stack, Tabs, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
@@ -115,8 +116,8 @@ export function Configuration() {
               <Alert color="yellow" title={t("frozen.title")}>
                 <Stack gap="xs" align="flex-start">
                   <Text size="sm">{t("frozen.text")}</Text>
-                  <Text size="sm" lang="en" className="mono">
-                    {s.frozen}
+                  <Text size="sm" className="mono">
+                    <Said text={s.frozen} />
                   </Text>
                   {may.operate && (
                     <Button size="xs" loading={confirm.isPending} onClick={() => confirm.mutate(undefined)}>
@@ -129,7 +130,7 @@ export function Configuration() {
             <Card>
               <Group justify="space-between" mb="md">
                 <Group gap="xs">
-                  {s.last ? <StatusBadge status={s.last.status} /> : <Text>{t("common.never")}</Text>}
+                  {s.last ? <StatusBadge status={s.last.status} /> : <Text>{t("common.notYet")}</Text>}
                   {s.last?.ended && (
                     <Link to="/runs/$id" params={{ id: s.last.run }} size="sm">
                       <When time={s.last.ended} />
@@ -144,8 +145,8 @@ export function Configuration() {
               </Group>
               {s.last?.error && (
                 <Alert color={s.last.status === "failed" ? "red" : "yellow"} mb="md">
-                  <Text size="sm" lang="en" className="mono">
-                    {s.last.error}
+                  <Text size="sm" className="mono">
+                    <Said text={s.last.error} />
                   </Text>
                 </Alert>
               )}

@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import {
   ActionIcon,
   Box,
@@ -38,7 +39,7 @@ import {
   Wide,
 } from "../components/basics";
 import { DayStrip } from "../components/DayStrip";
-import { useAction, useMay, useStart, watch } from "../components/hooks";
+import { useAction, useMay, useOperation, useStart, watch } from "../components/hooks";
 import { Link, LinkButton } from "../components/Link";
 import { Progress } from "../components/Progress";
 import { useText, type Key } from "../i18n";
@@ -68,8 +69,8 @@ function ProblemLine({ problem, title }: { problem: Problem; title: string }) {
           {t(`verdict.${problem.code}` as Key)}
         </Text>
         {problem.detail && (
-          <Text size="xs" c="dimmed" lang="en" className="mono">
-            {problem.detail}
+          <Text size="xs" c="dimmed" className="mono">
+            <Said text={problem.detail} />
           </Text>
         )}
       </div>
@@ -136,7 +137,7 @@ export function Figures({ stats }: { stats: Stats }) {
       <Figure
         title={t("stats.trend")}
         value={change == null ? "–" : `${change > 0 ? "+" : ""}${f.percent(change)}`}
-        text={t("stats.trend.text", { now: stats.trend.last.count, before: stats.trend.before.count })}
+        text={t("stats.trend.text", { count: stats.trend.last.count, before: stats.trend.before.count })}
       />
     </SimpleGrid>
   );
@@ -204,6 +205,7 @@ function RunMany({ schedules }: { schedules: Schedule[] }) {
 
 export function Dashboard() {
   const { t } = useText();
+  const operation = useOperation();
   const may = useMay();
   const f = useFormat();
   const start = useStart();
@@ -267,7 +269,7 @@ export function Dashboard() {
           <Card key={run.id} padding="md">
             <Group justify="space-between" mb="xs">
               <Link to="/runs/$id" params={{ id: run.id }} fw={600}>
-                {t(`operation.${run.operation}` as Key)} · {titleOf(run.name)}
+                {operation(run)} · {titleOf(run.name)}
               </Link>
               <StatusBadge status={run.status} />
             </Group>
@@ -307,7 +309,11 @@ export function Dashboard() {
                           </Link>
                         </Table.Td>
                         <Table.Td>
-                          {s.last ? <StatusBadge status={s.last.status} /> : <Text size="sm">{t("common.never")}</Text>}
+                          {s.last ? (
+                            <StatusBadge status={s.last.status} />
+                          ) : (
+                            <Text size="sm">{t("common.notYet")}</Text>
+                          )}
                           {s.last_good && (
                             <Text size="xs" c="dimmed" title={f.dateTime(s.last_good)} style={{ whiteSpace: "nowrap" }}>
                               {t("dashboard.lastGood")} {f.relative(s.last_good)}
@@ -352,7 +358,7 @@ export function Dashboard() {
                     <Link to="/configurations/$name" params={{ name: s.name }} fw={500}>
                       {s.title ?? s.name}
                     </Link>
-                    {s.last ? <StatusBadge status={s.last.status} /> : <Text size="sm">{t("common.never")}</Text>}
+                    {s.last ? <StatusBadge status={s.last.status} /> : <Text size="sm">{t("common.notYet")}</Text>}
                   </Group>
                   <Box my={6}>
                     <DayStrip
@@ -420,7 +426,7 @@ export function Dashboard() {
                   <Group gap="xs">
                     <StatusBadge status={run.status} />
                     <Link to="/runs/$id" params={{ id: run.id }} size="sm">
-                      {t(`operation.${run.operation}` as Key)} · {titleOf(run.name)}
+                      {operation(run)} · {titleOf(run.name)}
                     </Link>
                   </Group>
                   <Text size="sm" c="dimmed">

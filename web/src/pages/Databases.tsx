@@ -1,24 +1,13 @@
-import {
-  Badge,
-  Button,
-  Card,
-  Group,
-  PasswordInput,
-  SegmentedControl,
-  SimpleGrid,
-  Stack,
-  Text,
-  TextInput,
-  Title,
-} from "@mantine/core";
+import { Button, Group, PasswordInput, SegmentedControl, SimpleGrid, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { IconDatabase, IconPlus, IconTrash } from "@tabler/icons-react";
+import { IconDatabase, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, take, type Database } from "../api/client";
 import { queries } from "../api/queries";
 import { ArchiveTable } from "../components/ArchiveTable";
-import { CommandLine, Confirm, Empty, Facts, Loaded, PageTitle, useToast } from "../components/basics";
+import { CommandLine, Empty, Facts, Loaded, PageTitle, useToast } from "../components/basics";
+import { EntryCard } from "../components/EntryCard";
 import { FormModal } from "../components/FormModal";
 import { useAction, useMay, useStart } from "../components/hooks";
 import { Link, LinkButton } from "../components/Link";
@@ -28,19 +17,27 @@ import { command, curl } from "../lib/cli";
 
 type How = "password" | "password_file" | "password_env";
 
-function Add({ opened, close }: { opened: boolean; close: () => void }) {
+/** Adds a database, or changes one. */
+function DatabaseForm({ opened, close, old }: { opened: boolean; close: () => void; old?: Database }) {
   const { t } = useText();
   const toast = useToast();
-  const [name, setName] = useState("");
-  const [url, setUrl] = useState("");
+  const [name, setName] = useState(old?.name ?? "");
+  const [url, setUrl] = useState(old?.url ?? "");
   const [how, setHow] = useState<How>("password");
   const [secret, setSecret] = useState("");
-  const add = useAction(
-    () => take(http.POST("/api/v1/databases", { body: { name, url, [how]: secret || undefined } })),
+  const body = { url: url === old?.url ? undefined : url, [how]: secret || undefined };
+  const save = useAction(
+    () =>
+      old
+        ? take(http.PATCH("/api/v1/databases/{name}", { params: { path: { name: old.name } }, body }))
+        : take(http.POST("/api/v1/databases", { body: { name, ...body } })),
     (made) => {
-      toast.success(t("databases.added", { name: made.name }), t("databases.added.text"));
-      setName("");
-      setUrl("");
+      if (old) toast.success(t("entry.changed", { name: made.name }));
+      else {
+        toast.success(t("databases.added", { name: made.name }), t("databases.added.text"));
+        setName("");
+        setUrl("");
+      }
       setSecret("");
       close();
     },
@@ -49,26 +46,28 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
     <FormModal
       opened={opened}
       close={close}
-      title={t("databases.add")}
-      action={t("databases.add")}
-      busy={add.isPending}
-      error={add.error}
-      submit={() => add.mutate(undefined)}
+      title={old ? t("entry.edit", { name: old.name }) : t("databases.add")}
+      action={t(old ? "form.save" : "databases.add")}
+      busy={save.isPending}
+      error={save.error}
+      submit={() => save.mutate(undefined)}
     >
-      <TextInput
-        label={t("form.name")}
-        value={name}
-        onChange={(e) => setName(e.currentTarget.value)}
-        data-autofocus
-        required
-      />
+      {!old && (
+        <TextInput
+          label={t("form.name")}
+          value={name}
+          onChange={(e) => setName(e.currentTarget.value)}
+          data-autofocus
+          required
+        />
+      )}
       <TextInput
         label={t("databases.url")}
         description={t("databases.urlHint")}
         placeholder="postgres://backup@127.0.0.1:5432/shop"
         value={url}
         onChange={(e) => setUrl(e.currentTarget.value)}
-        className="mono"
+        classNames={{ input: "mono" }}
         required
       />
       <div>
@@ -88,7 +87,7 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
       {how === "password" ? (
         <PasswordInput
           label={t("login.password")}
-          description={t("secret.kept")}
+          description={old?.password ? t("entry.unchanged") : t("secret.kept")}
           value={secret}
           onChange={(e) => setSecret(e.currentTarget.value)}
           autoComplete="new-password"
@@ -100,10 +99,10 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
       <CommandLine
         line={command(
           "database",
-          "add",
+          old ? "edit" : "add",
           name || "NAME",
-          "--url",
-          url || "URL",
+          (!old || body.url) && "--url",
+          (!old || body.url) && (url || "URL"),
           how === "password_file" && "--password-file",
           how === "password_file" && secret,
           how === "password_env" && "--password-env",
@@ -144,107 +143,71 @@ function Versions({ database }: { database: Database }) {
 function DatabaseCard({ database: d }: { database: Database }) {
   const { t } = useText();
   const may = useMay();
-  const toast = useToast();
   const start = useStart();
   const [open, setOpen] = useState(false);
-  const [doomed, setDoomed] = useState(false);
-  const remove = useAction(
-    () => take(http.DELETE("/api/v1/databases/{name}", { params: { path: { name: d.name } } })),
-    () => {
-      setDoomed(false);
-      toast.success(t("databases.deleted", { name: d.name }));
-    },
-  );
+  const [editing, edit] = useDisclosure();
   return (
-    <Card component="article" aria-label={d.name}>
-      <Stack>
-        <Group justify="space-between">
-          <Group gap="sm">
-            <IconDatabase size={22} aria-hidden />
-            <Title order={2}>{d.name}</Title>
-            <Badge color="gray">{d.engine}</Badge>
-          </Group>
-          {may.admin && (
-            <Button
-              size="sm"
-              variant="subtle"
-              color="red"
-              leftSection={<IconTrash size={16} aria-hidden />}
-              onClick={() => setDoomed(true)}
-            >
-              {t("action.delete")}
-            </Button>
-          )}
-        </Group>
-        <Facts
-          rows={[
-            [t("databases.url"), <span className="mono">{d.url}</span>],
-            [t("login.password"), d.password ? t("databases.hasPassword") : t("databases.noPassword")],
-            [
-              t("nav.configurations"),
-              d.schedules.length > 0 ? (
-                <Group gap="xs">
-                  {d.schedules.map((name) => (
-                    <Link key={name} to="/configurations/$name" params={{ name }} size="sm">
-                      {name}
-                    </Link>
-                  ))}
-                </Group>
-              ) : (
-                t("databases.noSchedule")
-              ),
-            ],
-          ]}
-        />
-        <Group align="flex-start">
-          {may.operate && (
-            <Test
-              name={d.name}
-              run={() => take(http.POST("/api/v1/databases/{name}/test", { params: { path: { name: d.name } } }))}
-            />
-          )}
-          {may.operate && d.schedules[0] && (
-            <Button
-              size="sm"
-              loading={start.isPending}
-              onClick={() => start.mutate({ schedule: d.schedules[0] ?? "" })}
-            >
-              {t("action.runNow")}
-            </Button>
-          )}
-          {may.admin && (
-            <LinkButton
-              size="sm"
-              variant={d.schedules.length === 0 ? "filled" : "default"}
-              to="/configurations/new"
-              search={{ database: d.name }}
-            >
-              {t("databases.schedule")}
-            </LinkButton>
-          )}
-          <Button size="sm" variant="default" aria-expanded={open} onClick={() => setOpen(!open)}>
-            {t("databases.versions")}
+    <EntryCard
+      name={d.name}
+      word="database"
+      icon={<IconDatabase size={22} aria-hidden />}
+      kind={d.engine}
+      edit={edit.open}
+      remove={() => take(http.DELETE("/api/v1/databases/{name}", { params: { path: { name: d.name } } }))}
+      title={t("databases.delete", { name: d.name })}
+      text={t("databases.delete.text")}
+      removed={t("databases.deleted", { name: d.name })}
+    >
+      {editing && <DatabaseForm opened close={edit.close} old={d} />}
+      <Facts
+        rows={[
+          [t("databases.url"), <span className="mono">{d.url}</span>],
+          [t("login.password"), d.password ? t("databases.hasPassword") : t("databases.noPassword")],
+          [
+            t("nav.configurations"),
+            d.schedules.length > 0 ? (
+              <Group gap="xs">
+                {d.schedules.map((name) => (
+                  <Link key={name} to="/configurations/$name" params={{ name }} size="sm">
+                    {name}
+                  </Link>
+                ))}
+              </Group>
+            ) : (
+              t("databases.noSchedule")
+            ),
+          ],
+        ]}
+      />
+      <Group align="flex-start">
+        {may.operate && (
+          <Test
+            name={d.name}
+            run={() => take(http.POST("/api/v1/databases/{name}/test", { params: { path: { name: d.name } } }))}
+          />
+        )}
+        {may.operate && d.schedules[0] && (
+          <Button size="sm" loading={start.isPending} onClick={() => start.mutate({ schedule: d.schedules[0] ?? "" })}>
+            {t("action.runNow")}
           </Button>
-        </Group>
-        {open && <Versions database={d} />}
-        <CommandLine
-          line={command("database", "test", d.name)}
-          curl={curl("POST", `/api/v1/databases/${d.name}/test`)}
-        />
-      </Stack>
-      <Confirm
-        opened={doomed}
-        title={t("databases.delete", { name: d.name })}
-        action={t("action.delete")}
-        busy={remove.isPending}
-        error={remove.error}
-        close={() => setDoomed(false)}
-        confirm={() => remove.mutate(undefined)}
-      >
-        <Text size="sm">{t("databases.delete.text")}</Text>
-        <CommandLine line={command("database", "delete", d.name)} />
-      </Confirm>
-    </Card>
+        )}
+        {may.admin && (
+          <LinkButton
+            size="sm"
+            variant={d.schedules.length === 0 ? "filled" : "default"}
+            to="/configurations/new"
+            search={{ database: d.name }}
+          >
+            {t("databases.schedule")}
+          </LinkButton>
+        )}
+        <Button size="sm" variant="default" aria-expanded={open} onClick={() => setOpen(!open)}>
+          {t("databases.versions")}
+        </Button>
+      </Group>
+      {open && <Versions database={d} />}
+      <CommandLine line={command("database", "test", d.name)} curl={curl("POST", `/api/v1/databases/${d.name}/test`)} />
+    </EntryCard>
   );
 }
 
@@ -276,7 +239,7 @@ export function Databases() {
           )
         }
       </Loaded>
-      <Add opened={adding} close={add.close} />
+      <DatabaseForm opened={adding} close={add.close} />
     </>
   );
 }

@@ -1,25 +1,13 @@
-import {
-  Alert,
-  Badge,
-  Button,
-  Card,
-  Group,
-  NumberInput,
-  PasswordInput,
-  Select,
-  SimpleGrid,
-  Stack,
-  Text,
-  TextInput,
-  Title,
-} from "@mantine/core";
+import { Said } from "../sentences";
+import { Alert, Badge, Button, NumberInput, PasswordInput, Select, SimpleGrid, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
-import { IconCloudUpload, IconPlus, IconTrash } from "@tabler/icons-react";
+import { IconCloudUpload, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, take, type Destination } from "../api/client";
 import { queries } from "../api/queries";
-import { CommandLine, Confirm, Empty, Facts, Loaded, PageTitle, useFormat, useToast, When } from "../components/basics";
+import { CommandLine, Empty, Facts, Loaded, PageTitle, useFormat, useToast, When } from "../components/basics";
+import { EntryCard } from "../components/EntryCard";
 import { FormModal } from "../components/FormModal";
 import { useAction, useMay } from "../components/hooks";
 import { Test } from "../components/Test";
@@ -63,27 +51,34 @@ const NOTHING: Wish = {
   lock_days: undefined,
 };
 
-function Add({ opened, close }: { opened: boolean; close: () => void }) {
+/** Adds a destination, or changes one; what is left empty then stays as it is. */
+function DestinationForm({ opened, close, old }: { opened: boolean; close: () => void; old?: Destination }) {
   const { t } = useText();
   const toast = useToast();
-  const [kind, setKind] = useState<Kind>("s3");
-  const [wish, setWish] = useState(NOTHING);
+  const [kind, setKind] = useState<Kind>((old?.kind as Kind | undefined) ?? "s3");
+  const [wish, setWish] = useState(old ? { ...NOTHING, name: old.name, url: old.url } : NOTHING);
   const set = (change: Partial<Wish>) => setWish((old) => ({ ...old, ...change }));
-  const add = useAction(
+  const save = useAction(
     () => {
-      const body = Object.fromEntries(Object.entries(wish).filter(([, value]) => value !== "" && value !== undefined));
-      return take(http.POST("/api/v1/destinations", { body }));
+      const given = Object.entries(wish).filter(([, value]) => value !== "" && value !== undefined);
+      const body = Object.fromEntries(given.filter(([key, value]) => !old || (key !== "name" && value !== old.url)));
+      return old
+        ? take(http.PATCH("/api/v1/destinations/{name}", { params: { path: { name: old.name } }, body }))
+        : take(http.POST("/api/v1/destinations", { body }));
     },
     (made) => {
-      toast.success(t("destinations.added", { name: made.name }), t("destinations.added.text"));
-      setWish(NOTHING);
+      if (old) toast.success(t("entry.changed", { name: made.name }));
+      else {
+        toast.success(t("destinations.added", { name: made.name }), t("destinations.added.text"));
+        setWish(NOTHING);
+      }
       close();
     },
   );
   const field = (key: "access_key" | "identity" | "known_hosts" | "ca" | "limit", hint?: Key) => (
     <TextInput
       label={t(`destinations.${key}`)}
-      description={hint && t(hint)}
+      description={old ? t("entry.unchanged") : hint && t(hint)}
       value={wish[key]}
       onChange={(e) => set({ [key]: e.currentTarget.value })}
     />
@@ -91,7 +86,7 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
   const secret = (key: "secret" | "read_token", label: Key) => (
     <PasswordInput
       label={t(label)}
-      description={t("secret.kept")}
+      description={t(old ? "entry.unchanged" : "secret.kept")}
       value={wish[key]}
       onChange={(e) => set({ [key]: e.currentTarget.value })}
       autoComplete="new-password"
@@ -102,11 +97,11 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
     <FormModal
       opened={opened}
       close={close}
-      title={t("destinations.add")}
-      action={t("destinations.add")}
-      busy={add.isPending}
-      error={add.error}
-      submit={() => add.mutate(undefined)}
+      title={old ? t("entry.edit", { name: old.name }) : t("destinations.add")}
+      action={t(old ? "form.save" : "destinations.add")}
+      busy={save.isPending}
+      error={save.error}
+      submit={() => save.mutate(undefined)}
     >
       <Select
         label={t("destinations.kind")}
@@ -114,15 +109,18 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
         value={kind}
         onChange={(value) => setKind((value ?? "s3") as Kind)}
         allowDeselect={false}
+        disabled={Boolean(old)}
       />
       <SimpleGrid cols={{ base: 1, sm: 2 }}>
-        <TextInput
-          label={t("form.name")}
-          value={wish.name}
-          onChange={(e) => set({ name: e.currentTarget.value })}
-          data-autofocus
-          required
-        />
+        {!old && (
+          <TextInput
+            label={t("form.name")}
+            value={wish.name}
+            onChange={(e) => set({ name: e.currentTarget.value })}
+            data-autofocus
+            required
+          />
+        )}
         {field("limit", "destinations.limitHint")}
       </SimpleGrid>
       <TextInput
@@ -131,7 +129,7 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
         placeholder={EXAMPLES[kind]}
         value={wish.url}
         onChange={(e) => set({ url: e.currentTarget.value })}
-        className="mono"
+        classNames={{ input: "mono" }}
         required
       />
       {kind === "s3" && (
@@ -163,7 +161,7 @@ function Add({ opened, close }: { opened: boolean; close: () => void }) {
       )}
       {kind !== "folder" && kind !== "sftp" && field("ca", "destinations.caHint")}
       <CommandLine
-        line={command("destination", "add", wish.name || "NAME", "--url", wish.url || "URL")}
+        line={command("destination", old ? "edit" : "add", wish.name || "NAME", "--url", wish.url || "URL")}
         note={t("cli.secrets")}
       />
     </FormModal>
@@ -174,76 +172,47 @@ function DestinationCard({ destination: d }: { destination: Destination }) {
   const { t } = useText();
   const f = useFormat();
   const may = useMay();
-  const toast = useToast();
-  const [doomed, setDoomed] = useState(false);
-  const remove = useAction(
-    () => take(http.DELETE("/api/v1/destinations/{name}", { params: { path: { name: d.name } } })),
-    () => {
-      setDoomed(false);
-      toast.success(t("destinations.deleted", { name: d.name }));
-    },
-  );
+  const [editing, edit] = useDisclosure();
   return (
-    <Card component="article" aria-label={d.name}>
-      <Stack>
-        <Group justify="space-between">
-          <Group gap="sm">
-            <IconCloudUpload size={22} aria-hidden />
-            <Title order={2}>{d.name}</Title>
-            <Badge color="gray">{t(`store.${d.kind}` as Key)}</Badge>
-            {d.waiting > 0 && <Badge color="yellow">{t("destinations.waiting", { count: d.waiting })}</Badge>}
-          </Group>
-          {may.admin && (
-            <Button
-              size="sm"
-              variant="subtle"
-              color="red"
-              leftSection={<IconTrash size={16} aria-hidden />}
-              onClick={() => setDoomed(true)}
-            >
-              {t("action.delete")}
-            </Button>
-          )}
-        </Group>
-        {d.error && (
-          <Alert color="red" title={t("destinations.error")}>
-            <Text size="sm" lang="en" className="mono">
-              {d.error}
-            </Text>
-          </Alert>
-        )}
-        <Facts
-          rows={[
-            [t("destinations.url"), <span className="mono">{d.url}</span>],
-            [t("nav.archives"), `${f.count(d.archives)} · ${f.size(d.bytes)}`],
-            [t("destinations.last"), <When time={d.last} />],
-            [t("nav.configurations"), d.schedules.join(", ") || t("destinations.unused")],
-          ]}
+    <EntryCard
+      name={d.name}
+      word="destination"
+      icon={<IconCloudUpload size={22} aria-hidden />}
+      kind={t(`store.${d.kind}` as Key)}
+      badges={d.waiting > 0 && <Badge color="yellow">{t("destinations.waiting", { count: d.waiting })}</Badge>}
+      edit={edit.open}
+      remove={() => take(http.DELETE("/api/v1/destinations/{name}", { params: { path: { name: d.name } } }))}
+      title={t("destinations.delete", { name: d.name })}
+      text={t("destinations.delete.text")}
+      removed={t("destinations.deleted", { name: d.name })}
+    >
+      {editing && <DestinationForm opened close={edit.close} old={d} />}
+      {d.error && (
+        <Alert color="red" title={t("destinations.error")}>
+          <Text size="sm" className="mono">
+            <Said text={d.error} />
+          </Text>
+        </Alert>
+      )}
+      <Facts
+        rows={[
+          [t("destinations.url"), <span className="mono">{d.url}</span>],
+          [t("nav.archives"), `${f.count(d.archives)} · ${f.size(d.bytes)}`],
+          [t("destinations.last"), <When time={d.last} />],
+          [t("nav.configurations"), d.schedules.join(", ") || t("destinations.unused")],
+        ]}
+      />
+      {may.operate && (
+        <Test
+          name={d.name}
+          run={() => take(http.POST("/api/v1/destinations/{name}/test", { params: { path: { name: d.name } } }))}
         />
-        {may.operate && (
-          <Test
-            name={d.name}
-            run={() => take(http.POST("/api/v1/destinations/{name}/test", { params: { path: { name: d.name } } }))}
-          />
-        )}
-        <CommandLine
-          line={command("destination", "test", d.name)}
-          curl={curl("POST", `/api/v1/destinations/${d.name}/test`)}
-        />
-      </Stack>
-      <Confirm
-        opened={doomed}
-        title={t("destinations.delete", { name: d.name })}
-        action={t("action.delete")}
-        busy={remove.isPending}
-        error={remove.error}
-        close={() => setDoomed(false)}
-        confirm={() => remove.mutate(undefined)}
-      >
-        <Text size="sm">{t("destinations.delete.text")}</Text>
-        <CommandLine line={command("destination", "delete", d.name)} />
-      </Confirm>
-    </Card>
+      )}
+      <CommandLine
+        line={command("destination", "test", d.name)}
+        curl={curl("POST", `/api/v1/destinations/${d.name}/test`)}
+      />
+    </EntryCard>
   );
 }
 
@@ -275,7 +244,7 @@ export function Destinations() {
           )
         }
       </Loaded>
-      <Add opened={adding} close={add.close} />
+      <DestinationForm opened={adding} close={add.close} />
     </>
   );
 }

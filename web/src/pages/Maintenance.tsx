@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import { Alert, Badge, Button, Card, Checkbox, Group, NumberInput, Stack, Text, TextInput, Title } from "@mantine/core";
 import { IconStethoscope, IconTool } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
@@ -73,17 +74,17 @@ function Check() {
                       </Badge>
                       <Text fw={600}>{maybe(`finding.${finding.code}` as Key, finding.code)}</Text>
                     </Group>
-                    <Text size="sm" className="mono" lang="en" mt={4}>
-                      {finding.subject}: {finding.text}
+                    <Text size="sm" className="mono" mt={4}>
+                      {finding.subject}: <Said text={finding.text} />
                     </Text>
                     {finding.remedy && (
-                      <Text size="sm" lang="en" mt={4}>
-                        → {finding.remedy}
+                      <Text size="sm" mt={4}>
+                        → <Said text={finding.remedy} />
                       </Text>
                     )}
                     {finding.fix_error && (
-                      <Text size="sm" c="red" lang="en">
-                        {finding.fix_error}
+                      <Text size="sm" c="red">
+                        <Said text={finding.fix_error} />
                       </Text>
                     )}
                   </div>
@@ -158,8 +159,8 @@ function Cleanup() {
               {clean.data.items.map((item) => (
                 <Text key={item.subject} size="sm">
                   {maybe(`cleanup.${item.what}`, item.what)}:{" "}
-                  <span className="mono" lang="en">
-                    {item.subject} {item.text}
+                  <span className="mono">
+                    {item.subject} <Said text={item.text} />
                   </span>
                   {item.bytes > 0 && ` (${f.size(item.bytes)})`}
                 </Text>
@@ -250,8 +251,8 @@ function Rebuild() {
               title={t(rescue.data.dry_run ? "rebuild.would" : "rebuild.done", { count: rescue.data.total })}
             >
               {rescue.data.items.map((item) => (
-                <Text key={item.path} size="sm" className="mono" lang="en">
-                  {item.what}: {item.path} {item.text}
+                <Text key={item.path} size="sm" className="mono">
+                  {item.what}: {item.path} <Said text={item.text} />
                 </Text>
               ))}
             </Alert>

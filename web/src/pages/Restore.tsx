@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import {
   Alert,
   Button,
@@ -281,8 +282,8 @@ function RestoreFiles({ archive: a }: { archive: Archive }) {
               >
                 <Text size="sm">{t("restore.dryText")}</Text>
                 {(tried.notes ?? []).slice(0, 20).map((n) => (
-                  <Text key={n.path + n.text} size="sm" lang="en" className="mono">
-                    {n.path}: {n.text}
+                  <Text key={n.path + n.text} size="sm" className="mono">
+                    {n.path}: <Said text={n.text} />
                   </Text>
                 ))}
               </Alert>

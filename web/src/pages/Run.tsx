@@ -1,9 +1,10 @@
-import { Alert, Button, Card, Group, Select, Stack, Switch, Text, TextInput, Title } from "@mantine/core";
+import { Said } from "../sentences";
+import { Alert, Badge, Button, Card, Group, Select, Stack, Switch, Text, TextInput, Title } from "@mantine/core";
 import { IconDownload, IconPlayerStop, IconRestore } from "@tabler/icons-react";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { http, take, type Progress as Figures, type Run as RunView, type RunEvent } from "../api/client";
+import { http, take, type Progress as Figures, type Note, type Run as RunView, type RunEvent } from "../api/client";
 import { queries } from "../api/queries";
 import {
   CommandLine,
@@ -16,7 +17,7 @@ import {
   useToast,
   When,
 } from "../components/basics";
-import { useAction, useMay, useStart, useWord } from "../components/hooks";
+import { useAction, useMay, useOperation, useStart, useWord } from "../components/hooks";
 import { Link, LinkButton } from "../components/Link";
 import { Progress } from "../components/Progress";
 import { useText, type Key } from "../i18n";
@@ -50,7 +51,35 @@ interface Line {
   text: string;
 }
 
-/** What the run said, and what the daemon's log has of its time. */
+/** How many notes are shown; the log has the rest. */
+const NOTES = 100;
+
+/** What the run has to say of single paths. */
+function Notes({ notes }: { notes: Note[] }) {
+  const { t } = useText();
+  return (
+    <Card component="section" aria-labelledby="notes">
+      <Title order={2} id="notes" mb="sm">
+        {t("run.notes")}
+      </Title>
+      {notes.slice(0, NOTES).map((n, i) => (
+        <Text key={i} size="sm">
+          <Badge size="xs" color={n.level === "warning" ? "yellow" : "gray"} mr="xs">
+            {t(n.level === "warning" ? "log.Warning" : "log.Info")}
+          </Badge>
+          <span className="mono">{n.path}</span>: <Said text={n.text} />
+        </Text>
+      ))}
+      {notes.length > NOTES && (
+        <Text size="sm" c="dimmed">
+          {t("run.notes.more", { count: notes.length - NOTES })}
+        </Text>
+      )}
+    </Card>
+  );
+}
+
+/** What the daemon's log has of the run's time; the log speaks English, as its files do. */
 function Log({ run, open }: { run: RunView; open: boolean }) {
   const { t } = useText();
   const f = useFormat();
@@ -151,6 +180,7 @@ export function Run() {
   const f = useFormat();
   const may = useMay();
   const word = useWord();
+  const operation = useOperation();
   const toast = useToast();
   const start = useStart();
   const { id } = useParams({ from: "/inside/runs/$id" });
@@ -168,7 +198,7 @@ export function Run() {
           (run.status === "completed" || run.status === "warning") && run.archive && run.operation === "backup";
         return (
           <>
-            <PageTitle title={`${t(`operation.${run.operation}` as Key)} · ${run.name}`}>
+            <PageTitle title={`${operation(run)} · ${run.name}`}>
               <StatusBadge status={run.status} />
               {open && may.operate && (
                 <Button
@@ -223,14 +253,21 @@ export function Run() {
                   color={run.status === "failed" ? "red" : "yellow"}
                   title={t(run.status === "failed" ? "run.why" : "run.firstWarning")}
                 >
-                  <Text size="sm" lang="en" className="mono">
-                    {run.error}
+                  <Text size="sm" className="mono">
+                    <Said text={run.error} />
                   </Text>
                 </Alert>
               )}
               {run.status === "completed" && run.operation === "restore" && (
-                <Alert color="green" title={t("restore.done")}>
-                  {t("restore.done.text", { count: run.files })}
+                <Alert color={run.trial ? "brand" : "green"} title={t(run.trial ? "restore.trial" : "restore.done")}>
+                  {run.tables || run.records
+                    ? t("restore.done.database", { count: run.tables ?? 0, rows: run.records ?? 0 })
+                    : t(run.trial ? "restore.trial.text" : "restore.done.text", { count: run.files })}
+                  {!run.trial && run.target && (
+                    <Text size="sm" className="mono" mt={4}>
+                      {run.target}
+                    </Text>
+                  )}
                 </Alert>
               )}
               <Card component="section" aria-labelledby="details">
@@ -258,6 +295,7 @@ export function Run() {
                     [t("field.bytes"), run.bytes > 0 && `${f.size(run.bytes)} (${f.count(run.bytes)})`],
                     [t("field.stored"), run.stored > 0 && `${f.size(run.stored)} (${f.count(run.stored)})`],
                     [t("field.warnings"), run.warnings > 0 && f.count(run.warnings)],
+                    [t("field.target"), run.target && <span className="mono">{run.target}</span>],
                     [t("field.path"), run.archive_path && <span className="mono">{run.archive_path}</span>],
                     [t("field.host"), run.host],
                     [t("field.id"), <span className="mono">{run.id}</span>],
@@ -277,6 +315,7 @@ export function Run() {
                   </Link>
                 )}
               </Card>
+              {(run.notes ?? []).length > 0 && <Notes notes={run.notes ?? []} />}
               <Log run={run} open={open} />
               <CommandLine
                 line={run.operation === "backup" ? command("run", run.name) : command("history", "--run", run.id)}

@@ -1,3 +1,4 @@
+import { Said } from "../sentences";
 import {
   Alert,
   Anchor,
@@ -193,8 +194,8 @@ function Daemon() {
           <Stack>
             {s.config_error && (
               <Alert color="red" title={t("verdict.config")}>
-                <Text size="sm" lang="en" className="mono">
-                  {s.config_error}
+                <Text size="sm" className="mono">
+                  <Said text={s.config_error} />
                 </Text>
               </Alert>
             )}

@@ -17,15 +17,21 @@ pub(crate) enum DatabaseCommand {
         url: Option<String>,
         #[command(flatten)]
         place: Box<PlaceArgs>,
-        /// File whose first line is the password
-        #[arg(long, value_name = "FILE", conflicts_with_all = ["password_env", "password_stdin"])]
-        password_file: Option<PathBuf>,
-        /// Variable of the environment that holds the password
-        #[arg(long, value_name = "VARIABLE", conflicts_with = "password_stdin")]
-        password_env: Option<String>,
-        /// Read the password from standard input; it is kept in a file that only the home's owner can read
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Change where a database is, or its password; what is not given stays
+    #[command(
+        after_help = "Examples:\n  pass show db | backupctl database edit shop --password-stdin\n  backupctl database edit shop --url postgres://backup@db2.example:5432/shop?tls=verify-full"
+    )]
+    Edit {
+        /// Its name
+        name: String,
+        /// Where it is: postgres://, mysql://, mariadb:// or sqlite://, without a password
         #[arg(long)]
-        password_stdin: bool,
+        url: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
     },
     /// List databases
     #[command(after_help = "Example:\n  backupctl database list")]
@@ -42,6 +48,20 @@ pub(crate) enum DatabaseCommand {
         /// Its name
         name: String,
     },
+}
+
+/// Where the password comes from.
+#[derive(ClapArgs)]
+pub(crate) struct PasswordArgs {
+    /// File whose first line is the password
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["password_env", "password_stdin"])]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Variable of the environment that holds the password
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "password_stdin")]
+    pub(crate) password_env: Option<String>,
+    /// Read the password from standard input; it is kept in a file that only the home's owner can read
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
 }
 
 /// Where a database is, without a URL.

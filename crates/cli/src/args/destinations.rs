@@ -11,6 +11,11 @@ pub(crate) enum DestinationCommand {
         after_help = "Examples:\n  backupctl destination add disk --url /mnt/disk/backups\n  backupctl destination add offsite --url 's3://bucket/backups?endpoint=https://s3.example.org&region=eu' --access-key AK123 --secret-file /etc/backupd/s3.key --lock-days 30\n  backupctl destination add nas --url sftp://backup@nas/srv/backups --identity /etc/backupd/id_ed25519 --known-hosts /etc/backupd/known_hosts\n  pass show dav | backupctl destination add cloud --url webdavs://me@cloud.example.org/dav/backups --secret-stdin\n  backupctl destination add vault --url receiver+https://vault.example.org:5000 --secret-file web1.token --read-token-file web1-read.token\n\nThen name it in schedules: backupctl edit NAME --destination local --destination offsite"
     )]
     Add(Box<AddDestination>),
+    /// Change where a destination lies, its secrets or limits; what is not given stays, and what lies there is not moved
+    #[command(
+        after_help = "Examples:\n  backupctl destination edit offsite --access-key AK456 --secret-file /etc/backupd/s3-new.key\n  backupctl destination edit nas --url sftp://backup@nas2/srv/backups --known-hosts /etc/backupd/known_hosts\n  backupctl destination edit offsite --limit 10MB/s"
+    )]
+    Edit(Box<EditDestination>),
     /// List destinations, with what is there and what waits
     #[command(after_help = "Example:\n  backupctl destination list")]
     List,
@@ -61,6 +66,24 @@ pub(crate) struct AddDestination {
     /// Where: s3://, sftp://, webdavs://, receiver+https://, or a folder
     #[arg(long)]
     pub(crate) url: String,
+    #[command(flatten)]
+    pub(crate) settings: DestinationArgs,
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct EditDestination {
+    /// Its name
+    pub(crate) name: String,
+    /// Where it lies: s3://, sftp://, webdavs://, receiver+https://, or a folder
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    #[command(flatten)]
+    pub(crate) settings: DestinationArgs,
+}
+
+/// What stands beside the URL of a destination.
+#[derive(ClapArgs)]
+pub(crate) struct DestinationArgs {
     #[command(flatten)]
     pub(crate) secrets: SecretArgs,
     /// Variable of the daemon's environment that holds the secret

@@ -7,10 +7,10 @@ mod keys;
 mod notifiers;
 
 pub(crate) use access::{AuditCommand, TokenCommand, UserCommand};
-pub(crate) use databases::{DatabaseCommand, IntoArgs, PlaceArgs};
-pub(crate) use destinations::{DestinationCommand, PushArgs, RecoverArgs, SecretArgs, ServerArgs};
+pub(crate) use databases::{DatabaseCommand, IntoArgs, PasswordArgs, PlaceArgs};
+pub(crate) use destinations::{DestinationArgs, DestinationCommand, PushArgs, RecoverArgs, SecretArgs, ServerArgs};
 pub(crate) use keys::KeyArgs;
-pub(crate) use notifiers::NotifierCommand;
+pub(crate) use notifiers::{NotifierArgs, NotifierCommand};
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;

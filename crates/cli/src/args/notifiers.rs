@@ -1,5 +1,6 @@
 //! Notifiers.
 
+use super::PasswordArgs;
 use clap::{Args as ClapArgs, Subcommand};
 use std::path::PathBuf;
 
@@ -9,7 +10,12 @@ pub(crate) enum NotifierCommand {
     #[command(
         after_help = "Examples:\n  pass show smtp | backupctl notifier add ops --email ops@example.org --smtp smtps://mail.example.org --user backup --password-stdin\n  backupctl notifier add chat --form slack --webhook-file /etc/backupd/slack.url\n  backupctl notifier add phone --form ntfy --webhook https://ntfy.sh/my-secret-topic --on failure --on stale\n  backupctl notifier add watchdog --form healthchecks --webhook https://hc-ping.com/UUID --on success --on failure\n\nWithout --on it hears of failure, recovery, missed, stale and disk."
     )]
-    Add(Box<AddNotifier>),
+    Add(Box<NotifierArgs>),
+    /// Change whom a notifier tells, of what, or its secrets; what is not given stays
+    #[command(
+        after_help = "Examples:\n  pass show smtp | backupctl notifier edit ops --password-stdin\n  backupctl notifier edit ops --email ops@example.org --email night@example.org\n  backupctl notifier edit chat --on failure,recovery,stale"
+    )]
+    Edit(Box<NotifierArgs>),
     /// List notifiers, with what waits for them
     #[command(after_help = "Example:\n  backupctl notifier list")]
     List,
@@ -28,30 +34,23 @@ pub(crate) enum NotifierCommand {
 }
 
 #[derive(ClapArgs)]
-pub(crate) struct AddNotifier {
+pub(crate) struct NotifierArgs {
     /// Its name
     pub(crate) name: String,
     /// Mail: to whom (may be given several times)
-    #[arg(long, value_name = "ADDRESS", requires = "smtp", required_unless_present_any = ["webhook", "webhook_file"], conflicts_with_all = ["webhook", "webhook_file"])]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["webhook", "webhook_file"])]
     pub(crate) email: Vec<String>,
     /// Mail: from whom
-    #[arg(long, value_name = "ADDRESS", requires = "email")]
+    #[arg(long, value_name = "ADDRESS")]
     pub(crate) from: Option<String>,
     /// Mail: the server, smtps://HOST, smtp://HOST (STARTTLS) or smtp+plain://HOST
-    #[arg(long, value_name = "URL", requires = "email")]
+    #[arg(long, value_name = "URL")]
     pub(crate) smtp: Option<String>,
     /// Mail: who signs in
-    #[arg(long, requires = "email")]
+    #[arg(long)]
     pub(crate) user: Option<String>,
-    /// Mail: file whose first line is the password
-    #[arg(long, value_name = "FILE", requires = "user", conflicts_with_all = ["password_env", "password_stdin"])]
-    pub(crate) password_file: Option<PathBuf>,
-    /// Mail: variable of the daemon's environment that holds the password
-    #[arg(long, value_name = "VARIABLE", requires = "user", conflicts_with = "password_stdin")]
-    pub(crate) password_env: Option<String>,
-    /// Mail: read the password from standard input
-    #[arg(long, requires = "user")]
-    pub(crate) password_stdin: bool,
+    #[command(flatten)]
+    pub(crate) password: PasswordArgs,
     /// Webhook: where to; it is kept in a file that only the home's owner can read
     #[arg(long, value_name = "URL", conflicts_with = "webhook_file")]
     pub(crate) webhook: Option<String>,

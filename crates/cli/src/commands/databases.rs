@@ -1,7 +1,7 @@
 //! Databases: entries of the file, tests, restores into them.
 
 use super::Context;
-use crate::args::{DatabaseCommand, PlaceArgs, RestoreArgs};
+use crate::args::{DatabaseCommand, PasswordArgs, PlaceArgs, RestoreArgs};
 use crate::connect;
 use crate::failure::Failure;
 use crate::output::{self, line, safe, table};
@@ -14,14 +14,12 @@ use std::path::Path;
 
 pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8, Failure> {
     match command {
-        DatabaseCommand::Add { name, url, place, password_file, password_env, password_stdin } => {
+        DatabaseCommand::Add { name, url, place, password } => {
             let url = match url {
                 Some(url) => url,
                 None => url_of(*place)?,
             };
-            let password = if password_stdin { Some(password::from_stdin()?) } else { None };
-            let password_file = password_file.as_deref().map(absolute).transpose()?;
-            let new = NewDatabase { name, url, password, password_file, password_env };
+            let new = wish(name, Some(url), password)?;
             let made: DatabaseView = c.connect().await?.client.post("/api/v1/databases", &new).await?;
             if c.json {
                 output::json(&made)?;
@@ -32,6 +30,18 @@ pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8
                 "next: backupctl database test {0}, then backupctl create {0} --database {0} --every daily",
                 made.name
             ))?;
+            Ok(0)
+        }
+        DatabaseCommand::Edit { name, url, password } => {
+            let path = format!("/api/v1/databases/{}", encode(&name));
+            let client = c.connect().await?.client;
+            let made: DatabaseView = client.send_json(Method::PATCH, &path, &wish(name, url, password)?).await?;
+            if c.json {
+                output::json(&made)?;
+                return Ok(0);
+            }
+            line(format!("changed the database {}: {}", made.name, safe(&made.url)))?;
+            line(format!("next: backupctl database test {}", made.name))?;
             Ok(0)
         }
         DatabaseCommand::List => {
@@ -66,6 +76,16 @@ pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8
             Ok(0)
         }
     }
+}
+
+fn wish(name: String, url: Option<String>, given: PasswordArgs) -> Result<NewDatabase, Failure> {
+    Ok(NewDatabase {
+        name,
+        url,
+        password: if given.password_stdin { Some(password::from_stdin()?) } else { None },
+        password_file: given.password_file.as_deref().map(absolute).transpose()?,
+        password_env: given.password_env,
+    })
 }
 
 /// Shows the steps of a test, and what they come to.

@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::databases::{absolute, steps};
-use crate::args::{DestinationCommand, KeyArgs, RecoverArgs, SecretArgs};
+use crate::args::{DestinationArgs, DestinationCommand, KeyArgs, RecoverArgs, SecretArgs};
 use crate::connect;
 use crate::failure::Failure;
 use crate::output::{self, exact, line, safe, table};
@@ -26,26 +26,30 @@ fn place_of(url: &str) -> Result<String, Failure> {
     }
 }
 
+fn wish(name: String, url: Option<&str>, settings: DestinationArgs) -> Result<NewDestinationRequest, Failure> {
+    let s = settings.secrets;
+    Ok(NewDestinationRequest {
+        name,
+        // A folder is meant from here, not from where the daemon stands.
+        url: url.map(place_of).transpose()?,
+        access_key: s.access_key,
+        secret: if s.secret_stdin { Some(password::from_stdin()?) } else { None },
+        secret_file: s.secret_file.as_deref().map(absolute).transpose()?,
+        secret_env: settings.secret_env,
+        read_token: None,
+        read_token_file: s.read_token_file.as_deref().map(absolute).transpose()?,
+        identity: s.identity.as_deref().map(absolute).transpose()?,
+        known_hosts: s.known_hosts.as_deref().map(absolute).transpose()?,
+        ca: s.ca.as_deref().map(absolute).transpose()?,
+        limit: settings.limit,
+        lock_days: settings.lock_days,
+    })
+}
+
 pub(super) async fn destination(c: &Context, command: DestinationCommand) -> Result<u8, Failure> {
     match command {
         DestinationCommand::Add(a) => {
-            let s = a.secrets;
-            let new = NewDestinationRequest {
-                name: a.name,
-                // A folder is meant from here, not from where the daemon stands.
-                url: place_of(&a.url)?,
-                access_key: s.access_key,
-                secret: if s.secret_stdin { Some(password::from_stdin()?) } else { None },
-                secret_file: s.secret_file.as_deref().map(absolute).transpose()?,
-                secret_env: a.secret_env,
-                read_token: None,
-                read_token_file: s.read_token_file.as_deref().map(absolute).transpose()?,
-                identity: s.identity.as_deref().map(absolute).transpose()?,
-                known_hosts: s.known_hosts.as_deref().map(absolute).transpose()?,
-                ca: s.ca.as_deref().map(absolute).transpose()?,
-                limit: a.limit,
-                lock_days: a.lock_days,
-            };
+            let new = wish(a.name, Some(&a.url), a.settings)?;
             let made: DestinationView = c.connect().await?.client.post("/api/v1/destinations", &new).await?;
             if c.json {
                 output::json(&made)?;
@@ -56,6 +60,18 @@ pub(super) async fn destination(c: &Context, command: DestinationCommand) -> Res
                 "next: backupctl destination test {0}, then backupctl edit NAME --destination local --destination {0}",
                 made.name
             ))?;
+            Ok(0)
+        }
+        DestinationCommand::Edit(a) => {
+            let path = format!("/api/v1/destinations/{}", encode(&a.name));
+            let change = wish(a.name, a.url.as_deref(), a.settings)?;
+            let made: DestinationView = c.connect().await?.client.send_json(Method::PATCH, &path, &change).await?;
+            if c.json {
+                output::json(&made)?;
+                return Ok(0);
+            }
+            line(format!("changed the destination {}: {}", made.name, safe(&made.url)))?;
+            line(format!("next: backupctl destination test {}", made.name))?;
             Ok(0)
         }
         DestinationCommand::List => {

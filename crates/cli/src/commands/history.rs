@@ -23,7 +23,7 @@ pub(super) async fn history(c: &Context, query: &[(&str, Option<String>)]) -> Re
         let took = r.seconds.map_or_else(|| "-".to_owned(), format_duration);
         rows.add_row([
             &exact(Some(r.started.unwrap_or(r.created))),
-            &r.operation,
+            &if r.trial { format!("{} (trial)", r.operation) } else { r.operation.clone() },
             &safe(&r.name),
             &r.status,
             &took,
@@ -50,6 +50,10 @@ pub(super) async fn one(c: &Context, id: &str) -> Result<u8, Failure> {
     line(format!("planned {}, started {}, ended {}", exact(run.planned), exact(run.started), exact(run.ended)))?;
     let shown = RunView { notes: Vec::new(), ..run.clone() };
     tell(&shown)?;
+    if let Some(target) = &run.target {
+        let to = if run.trial { "would go to" } else { "to" };
+        line(format!("  {to} {}{}", safe(target), if run.trial { ": a trial, nothing was written" } else { "" }))?;
+    }
     for note in &run.notes {
         line(format!("  {}: {}: {}", note.level, safe(&note.path), safe(&note.text)))?;
     }

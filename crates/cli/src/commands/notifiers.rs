@@ -2,7 +2,7 @@
 
 use super::Context;
 use super::databases::{absolute, steps};
-use crate::args::NotifierCommand;
+use crate::args::{NotifierArgs, NotifierCommand};
 use crate::failure::Failure;
 use crate::output::{self, exact, line, safe, table};
 use crate::password;
@@ -10,33 +10,48 @@ use backup_client::{Method, encode};
 use backup_operations::secret_file;
 use backup_wire::{NewNotifierRequest, NotifierView, Page, TestStep};
 
+fn wish(a: NotifierArgs) -> Result<NewNotifierRequest, Failure> {
+    let password = if a.password.password_stdin { Some(password::from_stdin()?) } else { None };
+    Ok(NewNotifierRequest {
+        name: a.name,
+        to: a.email,
+        from: a.from,
+        smtp: a.smtp,
+        user: a.user,
+        password,
+        password_file: a.password.password_file.as_deref().map(absolute).transpose()?,
+        password_env: a.password.password_env,
+        url: a.webhook,
+        url_file: a.webhook_file.as_deref().map(absolute).transpose()?,
+        form: a.form,
+        token: a.token_file.as_deref().map(secret_file).transpose()?,
+        allow_private: a.allow_private.then_some(true),
+        on: a.on,
+        language: a.language,
+    })
+}
+
 pub(super) async fn notifier(c: &Context, command: NotifierCommand) -> Result<u8, Failure> {
     match command {
         NotifierCommand::Add(a) => {
-            let password = if a.password_stdin { Some(password::from_stdin()?) } else { None };
-            let new = NewNotifierRequest {
-                name: a.name,
-                to: a.email,
-                from: a.from,
-                smtp: a.smtp,
-                user: a.user,
-                password,
-                password_file: a.password_file.as_deref().map(absolute).transpose()?,
-                password_env: a.password_env,
-                url: a.webhook,
-                url_file: a.webhook_file.as_deref().map(absolute).transpose()?,
-                form: a.form,
-                token: a.token_file.as_deref().map(secret_file).transpose()?,
-                allow_private: a.allow_private,
-                on: a.on,
-                language: a.language,
-            };
+            let new = wish(*a)?;
             let made: NotifierView = c.connect().await?.client.post("/api/v1/notifiers", &new).await?;
             if c.json {
                 output::json(&made)?;
                 return Ok(0);
             }
             line(format!("added the notifier {}: {}, on {}", made.name, safe(&made.target), made.on.join(", ")))?;
+            line(format!("next: backupctl notifier test {}", made.name))?;
+            Ok(0)
+        }
+        NotifierCommand::Edit(a) => {
+            let path = format!("/api/v1/notifiers/{}", encode(&a.name));
+            let made: NotifierView = c.connect().await?.client.send_json(Method::PATCH, &path, &wish(*a)?).await?;
+            if c.json {
+                output::json(&made)?;
+                return Ok(0);
+            }
+            line(format!("changed the notifier {}: {}, on {}", made.name, safe(&made.target), made.on.join(", ")))?;
             line(format!("next: backupctl notifier test {}", made.name))?;
             Ok(0)
         }

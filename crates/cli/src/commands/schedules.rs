@@ -170,7 +170,7 @@ pub(super) async fn create(
     // A URL becomes an entry of its own, under the schedule's name.
     let url = args.database.as_ref().filter(|d| d.contains("://"));
     if let Some(url) = url {
-        let new = NewDatabase { name: name.clone(), url: url.clone(), ..NewDatabase::default() };
+        let new = NewDatabase { name: name.clone(), url: Some(url.clone()), ..NewDatabase::default() };
         let _: DatabaseView = connection.client.post("/api/v1/databases", &new).await?;
         set.insert("database".into(), name.clone().into());
     }

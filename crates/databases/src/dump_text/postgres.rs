@@ -363,10 +363,20 @@ impl<'a> PostgresReader<'a> {
                     return Ok(i + 1);
                 }
                 Row::BackslashDot => return Err(bad("a row of a table begins with \\. and goes on")),
+                Row::Inside if begun => {
+                    // Rows are counted in one sweep up to the next that begins with a backslash.
+                    let rest = &bytes[i..];
+                    let rows = &rest[..memchr::memmem::find(rest, b"\n\\").map_or(rest.len(), |n| n + 1)];
+                    self.rows += memchr::memchr_iter(b'\n', rows).count() as u64;
+                    if rows.ends_with(b"\n") {
+                        row = Row::Start;
+                    }
+                    i += rows.len();
+                }
                 Row::Inside => {
                     let end = memchr::memchr(b'\n', &bytes[i..]).map(|n| i + n);
                     let line = &bytes[i..end.unwrap_or(bytes.len())];
-                    if !begun && !line.iter().all(u8::is_ascii_whitespace) {
+                    if !line.iter().all(u8::is_ascii_whitespace) {
                         // psql would come back to it after the rows.
                         return Err(bad(
                             "something stands behind a COPY on its line, which psql may take for a command of its own",
@@ -375,7 +385,6 @@ impl<'a> PostgresReader<'a> {
                     i = end.map_or(bytes.len(), |n| n + 1);
                     if end.is_some() {
                         row = Row::Start;
-                        self.rows += u64::from(begun);
                         begun = true;
                     }
                 }
@@ -565,6 +574,15 @@ SELECT E'a\'; COPY b FROM stdin;';
             let text = String::from_utf8(out).expect("text");
             assert!(!text.contains("\\restrict") && text.contains("1\ttwo\\nlines\n2\t\\\\.\n"), "{step}: {text}");
             assert!(text.contains("perform '\\! touch x'") && text.contains("COPY public.empty (a) FROM stdin;\n\\.\n"));
+        }
+    }
+
+    #[test]
+    fn rows_that_begin_with_a_backslash_count_too() {
+        let dump = "COPY t (a, b) FROM stdin;\n\\N\t1\n\\\\.\tb\n\n2\t\\N\n\\N\t\\N\n\\.\n-- PostgreSQL database dump complete\n";
+        for step in 1..dump.len() {
+            let (counted, _) = read(dump.as_bytes(), step).expect("a dump");
+            assert_eq!(counted.tables.get("t"), Some(&5), "{step}: {:?}", counted.tables);
         }
     }
 

@@ -6,7 +6,7 @@ mod watch;
 
 pub(crate) use watch::stale;
 
-pub use notifiers::{NewNotifier, NewWay, NotifierState};
+pub use notifiers::{NotifierState, NotifierWish};
 
 use crate::request::new_uuid;
 use crate::{App, OperationError};

@@ -1,46 +1,34 @@
 //! Notifiers: entries of the file, and their tests.
 
 use super::conditions;
-use crate::secrets::GivenSecret;
+use crate::secrets::{Entry, GivenSecret};
 use crate::{App, OperationError};
 use backup_catalogue::OutboxState;
-use backup_config::{InlineTable, Section, Value};
-use backup_model::{AlertKind, Name, NotifierSettings, SmtpServer};
+use backup_config::{Section, Value};
+use backup_model::{AlertKind, NotifierSettings, SmtpServer};
 
-/// How a new notifier tells.
-pub enum NewWay {
-    /// By mail.
-    Email {
-        /// To whom.
-        to: Vec<String>,
-        /// From whom.
-        from: Option<String>,
-        /// The server.
-        smtp: String,
-        /// Who signs in.
-        user: Option<String>,
-        /// The password.
-        password: Option<GivenSecret>,
-    },
-    /// By a webhook.
-    Webhook {
-        /// Where to; a URL that is given itself is kept as a secret.
-        url: GivenSecret,
-        /// In which form.
-        form: Option<String>,
-        /// A token that is sent along.
-        token: Option<GivenSecret>,
-        /// Whether private addresses are allowed.
-        allow_private: bool,
-    },
-}
-
-/// A notifier to add.
-pub struct NewNotifier {
+/// A notifier to add, or what is to change of one.
+pub struct NotifierWish {
     /// Its name.
     pub name: String,
-    /// How it tells.
-    pub way: NewWay,
+    /// Mail: to whom.
+    pub to: Vec<String>,
+    /// Mail: from whom.
+    pub from: Option<String>,
+    /// Mail: the server.
+    pub smtp: Option<String>,
+    /// Mail: who signs in.
+    pub user: Option<String>,
+    /// Mail: the password.
+    pub password: Option<GivenSecret>,
+    /// Webhook: where to; a URL that is given itself is kept as a secret.
+    pub url: Option<GivenSecret>,
+    /// Webhook: in which form.
+    pub form: Option<String>,
+    /// Webhook: a token that is sent along.
+    pub token: Option<GivenSecret>,
+    /// Webhook: whether private addresses are allowed.
+    pub allow_private: Option<bool>,
     /// Of what; the usual if empty.
     pub on: Vec<String>,
     /// In which language.
@@ -53,6 +41,26 @@ pub struct NotifierState {
     pub settings: NotifierSettings,
     /// What waits and what was sent.
     pub outbox: OutboxState,
+}
+
+fn entry(wish: NotifierWish) -> Result<Entry, OperationError> {
+    conditions(&wish.on)?;
+    let server = wish.smtp.map(|text| text.parse::<SmtpServer>()).transpose();
+    let server = server.map_err(|e: backup_model::ParseWordError| OperationError::Invalid(e.to_string()))?;
+    let texts = |list: Vec<String>| (!list.is_empty()).then(|| Value::Array(list.into_iter().collect()));
+    let mut entry = Entry::default();
+    entry.set("email.to", texts(wish.to));
+    entry.set("email.from", wish.from);
+    entry.set("email.smtp", server.map(|server| server.to_string()));
+    entry.set("email.user", wish.user);
+    entry.secret("email.password", format!("notifier-{}", wish.name), wish.password);
+    entry.secret("webhook.url", format!("notifier-{}-url", wish.name), wish.url);
+    entry.set("webhook.form", wish.form);
+    entry.secret("webhook.token", format!("notifier-{}", wish.name), wish.token);
+    entry.set("webhook.allow_private", wish.allow_private);
+    entry.set("on", texts(wish.on));
+    entry.set("language", wish.language);
+    Ok(entry)
 }
 
 impl App {
@@ -73,63 +81,21 @@ impl App {
     ///
     /// # Errors
     /// The name is taken or wrong, or a value is wrong. The file is then unchanged.
-    pub fn add_notifier(&self, new: NewNotifier) -> Result<(), OperationError> {
-        let name = Name::new(&new.name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-        if self.file().notifier(name.as_str()).is_some() {
-            return Err(OperationError::Conflict(format!("there is already a notifier {name}; delete it first")));
+    pub fn add_notifier(&self, new: NotifierWish) -> Result<(), OperationError> {
+        if new.smtp.is_some() == new.url.is_some() {
+            return Err(OperationError::Invalid("give smtp and to for mail, or url for a webhook".into()));
         }
-        conditions(&new.on)?;
-        let texts = |list: &[String]| Value::Array(list.iter().map(String::as_str).collect());
-        let mut table = InlineTable::new();
-        let key = match new.way {
-            NewWay::Email { to, from, smtp, user, password } => {
-                let server: SmtpServer =
-                    smtp.parse().map_err(|e: backup_model::ParseWordError| OperationError::Invalid(e.to_string()))?;
-                table.insert("to", texts(&to));
-                if let Some(from) = from {
-                    table.insert("from", from.into());
-                }
-                table.insert("smtp", server.to_string().into());
-                if let Some(user) = user {
-                    table.insert("user", user.into());
-                }
-                if let Some(password) = password {
-                    table.insert("password", self.keep_secret(&format!("notifier-{name}"), password)?);
-                }
-                "email"
-            }
-            NewWay::Webhook { url, form, token, allow_private } => {
-                table.insert("url", self.keep_secret(&format!("notifier-{name}-url"), url)?);
-                if let Some(form) = form {
-                    table.insert("form", form.into());
-                }
-                if let Some(token) = token {
-                    table.insert("token", self.keep_secret(&format!("notifier-{name}"), token)?);
-                }
-                if allow_private {
-                    table.insert("allow_private", true.into());
-                }
-                "webhook"
-            }
-        };
-        let mut keys = vec![(key, Value::InlineTable(table))];
-        if !new.on.is_empty() {
-            keys.push(("on", texts(&new.on)));
-        }
-        if let Some(language) = new.language {
-            keys.push(("language", language.into()));
-        }
-        if let Err(e) = self.editor()?.add_entry(Section::Notifiers, &name, keys) {
-            self.forget_notifier_secrets(name.as_str())?;
-            return Err(e.into());
-        }
-        self.edited(&format!("added the notifier {name}"));
-        Ok(())
+        let name = new.name.clone();
+        self.add_entry(Section::Notifiers, &name, entry(new)?)
     }
 
-    fn forget_notifier_secrets(&self, name: &str) -> Result<(), OperationError> {
-        self.forget_secret(&format!("notifier-{name}"))?;
-        self.forget_secret(&format!("notifier-{name}-url"))
+    /// Changes what is given of a notifier of the file; the rest stays.
+    ///
+    /// # Errors
+    /// There is none of this name, or a value is wrong. The file is then unchanged.
+    pub fn change_notifier(&self, change: NotifierWish) -> Result<(), OperationError> {
+        let name = change.name.clone();
+        self.change_entry(Section::Notifiers, &name, entry(change)?)
     }
 
     /// Removes a notifier from the file, with the secrets that were kept here for it.
@@ -143,7 +109,8 @@ impl App {
             return Err(OperationError::Conflict(format!("the schedule {} names {name}; change it first", schedule.name)));
         }
         self.editor()?.delete_entry(Section::Notifiers, name)?;
-        self.forget_notifier_secrets(name)?;
+        self.forget_secret(&format!("notifier-{name}"))?;
+        self.forget_secret(&format!("notifier-{name}-url"))?;
         self.edited(&format!("deleted the notifier {name}"));
         Ok(())
     }

@@ -12,9 +12,10 @@ const AGAIN: Duration = Duration::hours(24);
 
 /// When a schedule without a good backup since `base` counts as stale: two planned times have passed, and the second
 /// had time to end.
-fn stale_at(schedule: &Schedule, base: DateTime<Utc>) -> Option<DateTime<Utc>> {
+fn stale_at(schedule: &Schedule, base: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let zone = schedule.timezone;
-    let first = schedule.trigger.next_after(zone, base)?;
+    // Most have none planned since: looking for the second would be in vain.
+    let first = schedule.trigger.next_after(zone, base).filter(|first| *first <= now)?;
     let second = schedule.trigger.next_after(zone, first)?;
     let time = schedule.timeout.and_then(|t| Duration::from_std(t).ok()).unwrap_or(GRACE).max(GRACE);
     Some(second + time + Duration::from_std(schedule.jitter).unwrap_or_default())
@@ -27,7 +28,7 @@ pub(crate) fn stale(schedule: &Schedule, state: Option<&ScheduleState>, now: Dat
     }
     let state = state?;
     let base = state.last_good.max(state.since)?;
-    stale_at(schedule, base).filter(|at| *at <= now)
+    stale_at(schedule, base, now).filter(|at| *at <= now)
 }
 
 impl App {

@@ -6,12 +6,12 @@ mod restore;
 pub use restore::DatabaseWish;
 
 use crate::live::LiveRun;
-use crate::secrets::GivenSecret;
+use crate::secrets::{Entry, GivenSecret};
 use crate::{App, OperationError, secrets};
 use backup_config::Section;
 use backup_databases::{Connection, Watch};
 use backup_engine::{LiveDatabases, Observer};
-use backup_model::{DatabaseSettings, Name, Note};
+use backup_model::{DatabaseSettings, Note};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -50,6 +50,13 @@ pub(crate) async fn working<T: Send + 'static>(
         Ok(result) => result,
         Err(e) => Err(OperationError::Failed(format!("the work ended by a fault of the program: {e}"))),
     }
+}
+
+fn entry(name: &str, url: Option<&str>, password: Option<GivenSecret>) -> Entry {
+    let mut entry = Entry::default();
+    entry.set("url", url);
+    entry.secret("password", format!("database-{name}"), password);
+    entry
 }
 
 impl App {
@@ -108,17 +115,15 @@ impl App {
     /// # Errors
     /// The name is taken or wrong, or the URL is.
     pub fn add_database(&self, name: &str, url: &str, password: Option<GivenSecret>) -> Result<(), OperationError> {
-        let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-        if self.file().database(name.as_str()).is_some() {
-            return Err(OperationError::Conflict(format!("there is already a database {name}; delete it first")));
-        }
-        let mut keys = vec![("url", url.into())];
-        if let Some(password) = password {
-            keys.push(("password", self.keep_secret(&format!("database-{name}"), password)?));
-        }
-        self.editor()?.add_entry(Section::Databases, &name, keys)?;
-        self.edited(&format!("added the database {name}"));
-        Ok(())
+        self.add_entry(Section::Databases, name, entry(name, Some(url), password))
+    }
+
+    /// Changes what is given of a database of the file; the rest stays.
+    ///
+    /// # Errors
+    /// There is none of this name, or the URL is wrong.
+    pub fn change_database(&self, name: &str, url: Option<&str>, password: Option<GivenSecret>) -> Result<(), OperationError> {
+        self.change_entry(Section::Databases, name, entry(name, url, password))
     }
 
     /// Removes a database from the file; its archives stay. A password that was kept here goes.

@@ -1,11 +1,11 @@
 //! Destinations as entries of the file, and their tests.
 
 use super::away;
-use crate::secrets::GivenSecret;
+use crate::secrets::{Entry, GivenSecret};
 use crate::{App, OperationError};
 use backup_catalogue::DestinationCounts;
 use backup_config::Section;
-use backup_model::{DestinationSettings, Name, StoreUrl};
+use backup_model::{DestinationSettings, StoreUrl};
 
 /// A tar archive of nothing, packed by gzip: what tests of destinations write. Every store takes it, the receiver too.
 const NOTHING: &[u8] = &[
@@ -14,12 +14,12 @@ const NOTHING: &[u8] = &[
     0x28, 0x00, 0x00,
 ];
 
-/// A destination to add.
-pub struct NewDestination {
+/// A destination to add, or what is to change of one.
+pub struct DestinationWish {
     /// Its name.
     pub name: String,
-    /// Where it lies.
-    pub url: String,
+    /// Where it lies; one that is added needs it.
+    pub url: Option<String>,
     /// Secrets by the names of their keys: `access_key`, `secret_key`, `password`, `token`, `read_token`.
     pub secrets: Vec<(&'static str, GivenSecret)>,
     /// Files by the names of their keys: `identity`, `known_hosts`, `ca`.
@@ -44,6 +44,24 @@ fn secret_name(destination: &str, key: &str) -> String {
     format!("destination-{destination}-{key}")
 }
 
+fn url(text: &str) -> Result<StoreUrl, OperationError> {
+    text.parse().map_err(|e: backup_model::StoreUrlError| OperationError::Invalid(e.to_string()))
+}
+
+fn entry(wish: DestinationWish) -> Entry {
+    let mut entry = Entry::default();
+    entry.set("url", wish.url);
+    for (key, given) in wish.secrets {
+        entry.secret(key, secret_name(&wish.name, key), Some(given));
+    }
+    for (key, path) in wish.files {
+        entry.set(key, Some(path));
+    }
+    entry.set("limit", wish.limit);
+    entry.set("lock_days", wish.lock_days.map(i64::from));
+    entry
+}
+
 impl App {
     /// All destinations, with what is there.
     ///
@@ -65,36 +83,32 @@ impl App {
         Ok(out)
     }
 
+    /// Where a destination of the file lies.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn destination_place(&self, name: &str) -> Result<StoreUrl, OperationError> {
+        Ok(self.need_destination(name)?.place)
+    }
+
     /// Adds a destination to the file.
     ///
     /// # Errors
     /// The name is taken or wrong, or a value is wrong. The file is then unchanged.
-    pub fn add_destination(&self, new: NewDestination) -> Result<(), OperationError> {
-        let name = Name::new(&new.name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-        if self.file().destination(name.as_str()).is_some() {
-            return Err(OperationError::Conflict(format!("there is already a destination {name}; delete it first")));
-        }
-        let _: StoreUrl = new.url.parse().map_err(|e: backup_model::StoreUrlError| OperationError::Invalid(e.to_string()))?;
-        let mut keys = vec![("url", new.url.into())];
-        let mut kept = Vec::new();
-        for (key, given) in new.secrets {
-            let secret = secret_name(name.as_str(), key);
-            keys.push((key, self.keep_secret(&secret, given)?));
-            kept.push(secret);
-        }
-        keys.extend(new.files.into_iter().map(|(key, path)| (key, path.into())));
-        if let Some(limit) = new.limit {
-            keys.push(("limit", limit.into()));
-        }
-        if let Some(days) = new.lock_days {
-            keys.push(("lock_days", i64::from(days).into()));
-        }
-        if let Err(e) = self.editor()?.add_entry(Section::Destinations, &name, keys) {
-            kept.iter().try_for_each(|secret| self.forget_secret(secret))?;
-            return Err(e.into());
-        }
-        self.edited(&format!("added the destination {name}"));
-        Ok(())
+    pub fn add_destination(&self, new: DestinationWish) -> Result<(), OperationError> {
+        let _: StoreUrl = url(new.url.as_deref().unwrap_or_default())?;
+        let name = new.name.clone();
+        self.add_entry(Section::Destinations, &name, entry(new))
+    }
+
+    /// Changes what is given of a destination of the file; the rest stays. What lies there is not moved.
+    ///
+    /// # Errors
+    /// There is none of this name, or a value is wrong. The file is then unchanged.
+    pub fn change_destination(&self, change: DestinationWish) -> Result<(), OperationError> {
+        change.url.as_deref().map(url).transpose()?;
+        let name = change.name.clone();
+        self.change_entry(Section::Destinations, &name, entry(change))
     }
 
     /// Removes a destination from the file, with the secrets that were kept here for it. What lies there stays.

@@ -10,7 +10,7 @@ mod kit;
 mod recover;
 mod ship;
 
-pub use entries::{DestinationState, NewDestination};
+pub use entries::{DestinationState, DestinationWish};
 pub(crate) use fetch::Want;
 pub use fetch::{Elsewhere, Fetched};
 pub use keep::PrunedThere;

@@ -1,11 +1,12 @@
 //! A home made anew from a destination alone: schedules and history from its kit, archives from what lies there.
 
+use super::DestinationWish;
 use super::fetch::{Elsewhere, Want, complete, newest_first, sidecar};
 use super::kit::{ABOUT, ARCHIVES, About, KeptArchive, RECOVERY, SCHEDULES, STATES, runs_of};
 use crate::secrets::{GivenKeys, GivenSecret};
 use crate::{App, Clock, Mode, OperationError};
 use backup_catalogue::ScheduleState;
-use backup_config::{Editor, Home, Section, Value, local_zone};
+use backup_config::{Home, local_zone};
 use backup_engine::{Owners, RestorePlan, Silent};
 use backup_model::{DestinationSettings, Name, StoreUrl};
 use backup_stores::Secrets;
@@ -210,34 +211,26 @@ async fn recover_into(
 impl App {
     /// Writes a destination into the file, with the secrets that were given, kept in files of the home.
     fn keep_destination(&self, name: &str, given: &GivenStore, new: bool) -> Result<(), OperationError> {
-        // It may stand in a kit that somebody else has written.
-        let entry = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-        let mut keys: Vec<(&'static str, Value)> = vec![("url", given.url.clone().into())];
         let s = &given.secrets;
-        for (key, secret) in [
+        let secrets = [
             ("access_key", &s.access_key),
             ("secret_key", &s.secret_key),
             ("password", &s.password),
             ("token", &s.token),
             ("read_token", &s.read_token),
-        ] {
-            if let Some(secret) = secret {
-                let file = format!("destination-{name}-{key}");
-                keys.push((key, self.keep_secret(&file, GivenSecret::Text(secret.clone()))?));
-            }
-        }
-        for (key, path) in [("identity", &given.identity), ("known_hosts", &given.known_hosts), ("ca", &given.ca)] {
-            if let Some(path) = path {
-                keys.push((key, path.display().to_string().into()));
-            }
-        }
-        let editor: &Editor = self.editor()?;
-        if new {
-            editor.add_entry(Section::Destinations, &entry, keys)?;
-        } else {
-            editor.set_entry(Section::Destinations, name, keys)?;
-        }
-        Ok(())
+        ];
+        let secrets = secrets.into_iter().filter_map(|(key, secret)| Some((key, GivenSecret::Text(secret.clone()?))));
+        let files = [("identity", &given.identity), ("known_hosts", &given.known_hosts), ("ca", &given.ca)];
+        let files = files.into_iter().filter_map(|(key, path)| Some((key, path.as_ref()?.display().to_string())));
+        let wish = DestinationWish {
+            name: name.to_owned(),
+            url: Some(given.url.clone()),
+            secrets: secrets.collect(),
+            files: files.collect(),
+            limit: None,
+            lock_days: None,
+        };
+        if new { self.add_destination(wish) } else { self.change_destination(wish) }
     }
 
     fn forget_destination_secrets(&self, name: &str) -> Result<(), OperationError> {

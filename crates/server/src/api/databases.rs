@@ -55,8 +55,20 @@ pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>)
 #[utoipa::path(post, path = "/api/v1/databases", request_body = NewDatabase, responses((status = 201, body = DatabaseView), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn add(State(app): State<App>, Body(new): Body<NewDatabase>) -> ApiResult<(StatusCode, Json<DatabaseView>)> {
     let password = secret_of("password", new.password, new.password_file, new.password_env)?;
-    app.add_database(&new.name, &new.url, password)?;
+    app.add_database(&new.name, new.url.as_deref().unwrap_or_default(), password)?;
     Ok((StatusCode::CREATED, Json(view(&app, &new.name)?)))
+}
+
+/// Changes what is given of a database of the file; the rest stays.
+#[utoipa::path(patch, path = "/api/v1/databases/{name}", request_body = NewDatabase, responses((status = 200, body = DatabaseView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(change): Body<NewDatabase>,
+) -> ApiResult<Json<DatabaseView>> {
+    let password = secret_of("password", change.password, change.password_file, change.password_env)?;
+    app.change_database(&name, change.url.as_deref(), password)?;
+    Ok(Json(view(&app, &name)?))
 }
 
 /// Removes a database from the file; its archives stay.

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use backup_model::StoreUrl;
-use backup_operations::{App, DestinationState, GivenSecret, NewDestination};
+use backup_operations::{App, DestinationState, DestinationWish, GivenSecret};
 use backup_wire::{DestinationView, NewDestinationRequest, Page, Problem, TestStep};
 
 fn view(app: &App, state: &DestinationState) -> DestinationView {
@@ -25,22 +25,21 @@ fn view(app: &App, state: &DestinationState) -> DestinationView {
     }
 }
 
-/// All destinations, with what is there and what waits.
-#[utoipa::path(get, path = "/api/v1/destinations", params(Paging), responses((status = 200, body = Page<DestinationView>)))]
-pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>) -> ApiResult<Json<Page<DestinationView>>> {
+async fn one(app: &App, name: &str) -> ApiResult<DestinationView> {
     let states = app.destinations().await?;
-    Ok(Json(paging.page_of(states.iter().map(|s| view(&app, s)).collect())?))
+    let found = states.iter().find(|s| s.settings.name.as_str() == name);
+    let found = found.ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "conflict", "it was removed again meanwhile"))?;
+    Ok(view(app, found))
 }
 
-/// Adds a destination to the file.
-#[utoipa::path(post, path = "/api/v1/destinations", request_body = NewDestinationRequest, responses((status = 201, body = DestinationView), (status = 409, body = Problem)))]
-pub(super) async fn add(
-    State(app): State<App>,
-    Body(new): Body<NewDestinationRequest>,
-) -> ApiResult<(StatusCode, Extension<AuditNote>, Json<DestinationView>)> {
-    let place: StoreUrl = new.url.parse().map_err(|e: backup_model::StoreUrlError| ApiError::invalid(e.to_string()))?;
+/// What is asked for, with secrets under the keys of their kind of store.
+fn wish(app: &App, new: NewDestinationRequest) -> ApiResult<DestinationWish> {
     let mut secrets = Vec::new();
     if let Some(given) = secret_of("secret", new.secret, new.secret_file, new.secret_env)? {
+        let place = match &new.url {
+            Some(url) => url.parse().map_err(|e: backup_model::StoreUrlError| ApiError::invalid(e.to_string()))?,
+            None => app.destination_place(&new.name)?,
+        };
         let key = match &place {
             StoreUrl::S3 { .. } => "secret_key",
             StoreUrl::Webdav { user: Some(_), .. } => "password",
@@ -59,13 +58,38 @@ pub(super) async fn add(
     }
     let files = [("identity", new.identity), ("known_hosts", new.known_hosts), ("ca", new.ca)];
     let files = files.into_iter().filter_map(|(key, path)| Some((key, path?))).collect();
-    let name = new.name.clone();
-    let destination = NewDestination { name: new.name, url: new.url, secrets, files, limit: new.limit, lock_days: new.lock_days };
-    app.add_destination(destination)?;
+    Ok(DestinationWish { name: new.name, url: new.url, secrets, files, limit: new.limit, lock_days: new.lock_days })
+}
+
+/// All destinations, with what is there and what waits.
+#[utoipa::path(get, path = "/api/v1/destinations", params(Paging), responses((status = 200, body = Page<DestinationView>)))]
+pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>) -> ApiResult<Json<Page<DestinationView>>> {
     let states = app.destinations().await?;
-    let made = states.iter().find(|s| s.settings.name.as_str() == name);
-    let made = made.ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "conflict", "it was removed again meanwhile"))?;
-    Ok((StatusCode::CREATED, Extension(AuditNote(name)), Json(view(&app, made))))
+    Ok(Json(paging.page_of(states.iter().map(|s| view(&app, s)).collect())?))
+}
+
+/// Adds a destination to the file.
+#[utoipa::path(post, path = "/api/v1/destinations", request_body = NewDestinationRequest, responses((status = 201, body = DestinationView), (status = 409, body = Problem)))]
+pub(super) async fn add(
+    State(app): State<App>,
+    Body(new): Body<NewDestinationRequest>,
+) -> ApiResult<(StatusCode, Extension<AuditNote>, Json<DestinationView>)> {
+    let name = new.name.clone();
+    // There is none yet that could say where it lies.
+    let new = NewDestinationRequest { url: Some(new.url.unwrap_or_default()), ..new };
+    app.add_destination(wish(&app, new)?)?;
+    Ok((StatusCode::CREATED, Extension(AuditNote(name.clone())), Json(one(&app, &name).await?)))
+}
+
+/// Changes what is given of a destination of the file; the rest stays. What lies there is not moved.
+#[utoipa::path(patch, path = "/api/v1/destinations/{name}", request_body = NewDestinationRequest, responses((status = 200, body = DestinationView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(change): Body<NewDestinationRequest>,
+) -> ApiResult<Json<DestinationView>> {
+    app.change_destination(wish(&app, NewDestinationRequest { name: name.clone(), ..change })?)?;
+    Ok(Json(one(&app, &name).await?))
 }
 
 /// Removes a destination from the file, with the secrets that were kept for it. What lies there stays there.

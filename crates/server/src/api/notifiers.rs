@@ -7,7 +7,7 @@ use crate::problem::{ApiError, ApiResult};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use backup_operations::{App, GivenSecret, NewNotifier, NewWay, NotifierState};
+use backup_operations::{App, GivenSecret, NotifierState, NotifierWish};
 use backup_wire::{NewNotifierRequest, NotifierView, Page, Problem, TestStep};
 
 fn view(app: &App, state: &NotifierState) -> NotifierView {
@@ -16,6 +16,30 @@ fn view(app: &App, state: &NotifierState) -> NotifierView {
     view.last_sent = state.outbox.last_sent.map(|t| t.with_timezone(&app.zone()).fixed_offset());
     view.error.clone_from(&state.outbox.error);
     view
+}
+
+async fn one(app: &App, name: &str) -> ApiResult<NotifierView> {
+    let states = app.notifiers().await?;
+    let found = states.iter().find(|s| s.settings.name.as_str() == name);
+    let found = found.ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "conflict", "it was removed again meanwhile"))?;
+    Ok(view(app, found))
+}
+
+fn wish(new: NewNotifierRequest) -> ApiResult<NotifierWish> {
+    Ok(NotifierWish {
+        url: secret_of("url", new.url, new.url_file, None)?,
+        password: secret_of("password", new.password, new.password_file, new.password_env)?,
+        name: new.name,
+        to: new.to,
+        from: new.from,
+        smtp: new.smtp,
+        user: new.user,
+        form: new.form,
+        token: new.token.map(GivenSecret::Text),
+        allow_private: new.allow_private,
+        on: new.on,
+        language: new.language,
+    })
 }
 
 /// All notifiers, with what waits for them.
@@ -31,25 +55,20 @@ pub(super) async fn add(
     State(app): State<App>,
     Body(new): Body<NewNotifierRequest>,
 ) -> ApiResult<(StatusCode, Extension<AuditNote>, Json<NotifierView>)> {
-    let way = match (new.smtp, secret_of("url", new.url, new.url_file, None)?) {
-        (Some(smtp), None) => NewWay::Email {
-            to: new.to,
-            from: new.from,
-            smtp,
-            user: new.user,
-            password: secret_of("password", new.password, new.password_file, new.password_env)?,
-        },
-        (None, Some(url)) => {
-            NewWay::Webhook { url, form: new.form, token: new.token.map(GivenSecret::Text), allow_private: new.allow_private }
-        }
-        _ => return Err(ApiError::invalid("give smtp and to for mail, or url for a webhook")),
-    };
     let name = new.name.clone();
-    app.add_notifier(NewNotifier { name: new.name, way, on: new.on, language: new.language })?;
-    let states = app.notifiers().await?;
-    let made = states.iter().find(|s| s.settings.name.as_str() == name);
-    let made = made.ok_or_else(|| ApiError::new(StatusCode::CONFLICT, "conflict", "it was removed again meanwhile"))?;
-    Ok((StatusCode::CREATED, Extension(AuditNote(name)), Json(view(&app, made))))
+    app.add_notifier(wish(new)?)?;
+    Ok((StatusCode::CREATED, Extension(AuditNote(name.clone())), Json(one(&app, &name).await?)))
+}
+
+/// Changes what is given of a notifier of the file; the rest stays.
+#[utoipa::path(patch, path = "/api/v1/notifiers/{name}", request_body = NewNotifierRequest, responses((status = 200, body = NotifierView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+pub(super) async fn change(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Body(change): Body<NewNotifierRequest>,
+) -> ApiResult<Json<NotifierView>> {
+    app.change_notifier(wish(NewNotifierRequest { name: name.clone(), ..change })?)?;
+    Ok(Json(one(&app, &name).await?))
 }
 
 /// Removes a notifier from the file, with the secrets that were kept for it.
