@@ -1,5 +1,5 @@
 // The pages that administer: destinations, alerts, users, tokens, templates, maintenance, audit, settings.
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { expect, test } from "./fixtures.js";
 import { PASSWORD } from "./home.js";
@@ -21,6 +21,20 @@ test("a destination is added, tested step by step, deleted", async ({ app, home 
   await dialog.getByLabel(/^Dossier/).fill(`${home.path}/second`);
   await dialog.getByRole("button", { name: "Enregistrer les modifications" }).click();
   await expect(card.getByText(`${home.path}/second`)).toBeVisible();
+  // What is emptied goes away, and the command says so.
+  await card.getByRole("button", { name: "Modifier" }).click();
+  await dialog.getByLabel(/^Débit/).fill("5MB/s");
+  await dialog.getByRole("button", { name: "Enregistrer les modifications" }).click();
+  await expect(dialog).toHaveCount(0);
+  expect(readFileSync(`${home.path}/schedules.toml`, "utf8")).toContain("5MB/s");
+  await card.getByRole("button", { name: "Modifier" }).click();
+  await expect(dialog.getByLabel(/^Débit/)).toHaveValue("5MB/s");
+  await dialog.getByLabel(/^Débit/).fill("");
+  await dialog.getByRole("button", { name: "Commande équivalente" }).click();
+  await expect(dialog.getByText("backupctl destination edit second --unset limit")).toBeVisible();
+  await dialog.getByRole("button", { name: "Enregistrer les modifications" }).click();
+  await expect(dialog).toHaveCount(0);
+  expect(readFileSync(`${home.path}/schedules.toml`, "utf8")).not.toContain("5MB/s");
   await card.getByRole("button", { name: "Supprimer" }).click();
   await app.getByRole("dialog").getByRole("button", { name: "Supprimer" }).click();
   await expect(card).toHaveCount(0);
@@ -53,6 +67,9 @@ test("a webhook is added, hears a test message, and hears of a failure", async (
   expect(heard).toHaveLength(1);
   // Of what it hears is changed; its secret address stays.
   await app.getByRole("article", { name: "ops" }).getByRole("button", { name: "Modifier" }).click();
+  await dialog.getByRole("combobox", { name: "Annonce" }).press("ArrowDown");
+  await app.getByRole("option", { name: "Réussite" }).click();
+  await dialog.getByRole("combobox", { name: "Annonce" }).press("Tab");
   await dialog.getByRole("button", { name: "Enregistrer les modifications" }).click();
   await expect(app.getByText("ops : modifications enregistrées")).toBeVisible();
   home.run(["edit", "lost", "--notify", "ops"]);
@@ -70,7 +87,7 @@ test("users and tokens: made, shown once, revoked", async ({ app, home }) => {
   await dialog.getByLabel("Nom").fill("olga");
   await dialog.getByLabel(/^Mot de passe( \*)?$/).fill("trop court");
   await dialog.getByRole("button", { name: "Ajouter un utilisateur" }).click();
-  await expect(dialog.getByText("it needs at least 12")).toBeVisible();
+  await expect(dialog.getByText("il en faut au moins 12")).toBeVisible();
   await dialog.getByLabel(/^Mot de passe( \*)?$/).fill(PASSWORD);
   await dialog.getByRole("button", { name: "Ajouter un utilisateur" }).click();
   await expect(app.getByRole("cell", { name: "olga", exact: true })).toBeVisible();

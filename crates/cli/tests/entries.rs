@@ -45,6 +45,17 @@ fn a_password_is_changed_while_a_schedule_uses_the_database() {
     assert!(said.contains(moved) && said.contains("database test shop"), "{said}");
     assert!(file(&home).contains(moved) && !file(&home).contains(url));
     assert!(!home.path().join("secrets/database-shop").exists());
+
+    // And one that is not wanted any more goes, from the file and from the disk.
+    assert_eq!(with_stdin(&home, &["database", "edit", "shop", "--password-stdin"], "last\n"), 0);
+    home.run(&["database", "edit", "shop", "--unset", "url"]).code(2).says("url cannot be unset; what can is password");
+    home.run(&["database", "edit", "shop", "--password-file", "elsewhere", "--unset", "password"])
+        .code(2)
+        .says("both set and unset");
+    assert_eq!(home.read("secrets/database-shop"), "last\n");
+    home.ok(&["database", "edit", "shop", "--unset", "password"]);
+    assert!(!file(&home).contains("password") && !home.path().join("secrets/database-shop").exists());
+    assert!(home.names("secrets").is_empty(), "nothing half written is left");
     home.ok(&["list"]);
 }
 
@@ -65,6 +76,24 @@ fn a_destination_keeps_what_is_not_given() {
     // A secret alone goes under the key of the kind of store that is there.
     assert_eq!(with_stdin(&home, &["destination", "edit", "far", "--secret-stdin"], "other\n"), 0);
     assert_eq!(home.read("secrets/destination-far-secret_key"), "other\n");
+    home.run(&["destination", "edit", "far", "--unset", "access-key"]).code(2);
+    assert_eq!(home.read("secrets/destination-far-access_key"), "AK2\n", "half a pair of keys is refused");
+    home.ok(&[
+        "destination",
+        "edit",
+        "far",
+        "--unset",
+        "limit",
+        "--unset",
+        "access-key",
+        "--unset",
+        "secret_key",
+        "--unset",
+        "ca",
+    ]);
+    let text = file(&home);
+    assert!(!text.contains("limit") && !text.contains("_key") && text.contains(url), "{text}");
+    assert!(home.names("secrets").is_empty());
     home.ok(&["list"]);
 }
 
@@ -81,7 +110,12 @@ fn a_notifier_keeps_its_way() {
     }
     assert_eq!(with_stdin(&home, &["notifier", "edit", "ops", "--password-stdin"], "hush\n"), 0);
     assert_eq!(home.read("secrets/notifier-ops"), "hush\n");
+    home.ok(&["notifier", "edit", "ops", "--unset", "user", "--unset", "password", "--unset", "on"]);
+    let said = home.ok(&["notifier", "list", "--json"]);
+    assert!(said.contains("\"user\":null") && said.contains("\"missed\"") && !file(&home).contains("password"), "{said}");
+    assert!(home.names("secrets").is_empty());
     let before = file(&home);
+    home.run(&["notifier", "edit", "ops", "--unset", "smtp"]).code(2).says("smtp cannot be unset");
     home.run(&["notifier", "edit", "ops", "--webhook", "https://example.org/x"]).code(2);
     home.run(&["notifier", "edit", "ops", "--on", "sucess"]).code(2).says("condition");
     home.run(&["notifier", "edit", "ops", "--smtp", "http://x"]).code(2);

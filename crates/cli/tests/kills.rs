@@ -61,12 +61,17 @@ fn killed_at_any_moment() {
         home.write("schedules.toml", &(lines.collect::<Vec<_>>().join("\n") + "\n"));
     };
     let mut killed = [0u32; 3];
-    let mut strike = |what: usize, args: &[&str], within: u64| {
+    // Within so many microseconds; less after work that was over sooner, so that fast machines are hit as often as slow ones.
+    let mut within = [600_000u64, 40_000, 600_000];
+    let mut strike = |what: usize, args: &[&str]| {
         let mut child = home.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("runs");
-        std::thread::sleep(Duration::from_micros(random() % (within * 1000)));
+        std::thread::sleep(Duration::from_micros(random() % within[what]));
         if child.try_wait().expect("looked").is_none() {
             killed[what] += 1;
+            within[what] += within[what] / 2;
             child.kill().expect("killed");
+        } else {
+            within[what] = (within[what] / 2).max(2000);
         }
         child.wait().expect("ended");
     };
@@ -76,20 +81,20 @@ fn killed_at_any_moment() {
                 home.write(&format!("source/small/{}", n % 2000), &format!("changed in round {n}"));
                 home.write(&format!("source/{}", n % 30), &format!("round {n} ").repeat(200_000));
                 let _ = fs::remove_file(home.path().join(format!("source/small/{}", (n + 1000) % 2000)));
-                strike(0, &["run", "soak"], 600);
+                strike(0, &["run", "soak"]);
             }
             1 => {
                 keep(50);
                 home.ok(&["run", "soak"]);
                 home.ok(&["run", "soak"]);
                 keep(3);
-                strike(1, &["prune", "soak"], 40);
+                strike(1, &["prune", "soak"]);
             }
             _ => {
                 let target = home.path().join("out");
                 let _ = fs::remove_dir_all(&target);
                 let restore = ["restore", "soak", "--to", target.to_str().expect("text")];
-                strike(2, &restore, 600);
+                strike(2, &restore);
                 home.ok(&restore);
                 let source = describe(&home.path().join("source"));
                 let restored = target.join(home.path().join("source").strip_prefix("/").expect("absolute"));

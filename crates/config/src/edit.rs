@@ -212,7 +212,7 @@ impl Editor {
     ///
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
-    pub fn add_entry(&self, section: Section, name: &Name, keys: Vec<(&'static str, Value)>) -> Result<(), EditError> {
+    pub fn add_entry(&self, section: Section, name: &Name, keys: Vec<(&str, Option<Value>)>) -> Result<(), EditError> {
         self.edit(|document, _| {
             let entries = entries(document, section)?;
             if entries.contains_key(name.as_str()) {
@@ -220,35 +220,23 @@ impl Editor {
             }
             let mut table = Table::new();
             table.decor_mut().set_prefix("\n");
-            for (key, value) in keys {
-                insert(&mut table, key, value);
-            }
+            keys.into_iter().for_each(|(key, value)| put(&mut table, key, value));
             entries.insert(name.as_str(), Item::Table(table));
             Ok(())
         })
     }
 
-    /// Sets keys of a `[databases.NAME]` or its like; its other keys stay.
+    /// Sets keys of a `[databases.NAME]` or its like, or removes those whose value is `None`; its other keys stay.
     ///
     /// # Errors
     /// [`EditError`]; the file is then unchanged.
-    pub fn set_entry(&self, section: Section, name: &str, keys: Vec<(&'static str, Value)>) -> Result<(), EditError> {
+    pub fn set_entry(&self, section: Section, name: &str, keys: Vec<(&str, Option<Value>)>) -> Result<(), EditError> {
         self.edit(|document, _| {
             let entry = entries(document, section)?.get_mut(name).and_then(Item::as_table_like_mut);
             let Some(entry) = entry else { return Err(EditError::NoEntry(section.word(), name.to_owned())) };
-            for (key, value) in keys {
-                insert(entry, key, value);
-            }
+            keys.into_iter().for_each(|(key, value)| put(entry, key, value));
             Ok(())
         })
-    }
-
-    /// Whether there is a `[databases.NAME]` or its like.
-    ///
-    /// # Errors
-    /// [`EditError`]: the file cannot be read.
-    pub fn has_entry(&self, section: Section, name: &str) -> Result<bool, EditError> {
-        Ok(self.document()?.get(section.key()).and_then(Item::as_table_like).is_some_and(|t| t.contains_key(name)))
     }
 
     /// Removes a `[databases.NAME]` or its like.
@@ -500,18 +488,21 @@ fn json(value: &Value) -> serde_json::Value {
 }
 
 /// Sets a key of an entry; one with a dot stands in an inline table, as in `email = { to = … }`.
-fn insert(entry: &mut dyn toml_edit::TableLike, key: &str, value: Value) {
-    let (place, key) = match key.split_once('.') {
-        Some((outer, inner)) => {
+fn put(entry: &mut dyn toml_edit::TableLike, key: &str, value: Option<Value>) {
+    let (place, key) = match (key.split_once('.'), &value) {
+        (None, _) => (Some(entry), key),
+        (Some((outer, inner)), None) => (entry.get_mut(outer).and_then(Item::as_table_like_mut), inner),
+        (Some((outer, inner)), Some(_)) => {
             let item = entry.entry(outer).or_insert_with(|| Item::Value(Value::InlineTable(toml_edit::InlineTable::new())));
             (item.as_table_like_mut(), inner)
         }
-        None => (Some(entry), key),
     };
     // Something that is no table there is refused when the file is read again.
-    if let Some(place) = place {
-        place.insert(key, Item::Value(value));
-    }
+    let Some(place) = place else { return };
+    match value {
+        Some(value) => place.insert(key, Item::Value(value)),
+        None => place.remove(key),
+    };
 }
 
 fn entries(document: &mut DocumentMut, section: Section) -> Result<&mut dyn toml_edit::TableLike, EditError> {

@@ -27,7 +27,7 @@ pub use database::{
     Content, DATABASE_URL_HELP, DatabaseEngine, DatabaseFacts, DatabaseSettings, DatabaseUrl, Databases, Form, ROLES, Tls,
     encoded_name,
 };
-pub use measure::{MeasureError, format_duration, format_size, parse_duration, parse_size};
+pub use measure::{MeasureError, format_duration, format_rate, format_size, parse_duration, parse_size};
 pub use name::{Name, NameError};
 pub use notifier::{
     Condition, EmailSettings, Language, NotifierSettings, SmtpServer, SmtpTls, Way, WebhookForm, WebhookSettings, WebhookUrl,

@@ -80,6 +80,15 @@ pub fn format_size(bytes: u64) -> String {
     format!("{value:.1} {}", UNITS[unit])
 }
 
+/// A rate as the file writes it, to the byte: `5MB/s`.
+#[must_use]
+pub fn format_rate(bytes: u64) -> String {
+    let units = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB")];
+    let whole = units.into_iter().find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size));
+    let (size, unit) = whole.unwrap_or((1, "B"));
+    format!("{}{unit}/s", bytes / size)
+}
+
 /// A duration for people: `0.4 s`, `12 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.
 #[must_use]
 pub fn format_duration(seconds: f64) -> String {
@@ -107,6 +116,14 @@ mod tests {
         assert!(parse_size("MB").is_err() && parse_size("10XB").is_err() && parse_size("-1").is_err());
         assert_eq!(format_size(12 * 1024), "12.0 KB");
         assert_eq!(format_size(1023), "1023 B");
+    }
+
+    #[test]
+    fn rates_come_back_to_the_byte() {
+        for (bytes, text) in [(5_000_000, "5MB/s"), (1500, "1500B/s"), (20_000, "20kB/s"), (3_000_000_000, "3GB/s")] {
+            assert_eq!(format_rate(bytes), text);
+            assert_eq!(parse_size(text.trim_end_matches("/s")), Ok(bytes));
+        }
     }
 
     #[test]

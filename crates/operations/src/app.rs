@@ -34,6 +34,8 @@ pub enum Door {
 struct Config {
     /// The last valid state.
     file: Arc<File>,
+    /// The versions of its schedules, in its order.
+    versions: Arc<[String]>,
     /// What is wrong with the present state, if something is.
     error: Option<String>,
     /// Inode, size and times of the file when it was read.
@@ -246,6 +248,13 @@ impl App {
         Arc::clone(&self.0.config.read().unwrap_or_else(PoisonError::into_inner).file)
     }
 
+    /// The same, with the version of each schedule.
+    #[must_use]
+    pub fn versions(&self) -> (Arc<File>, Arc<[String]>) {
+        let config = self.0.config.read().unwrap_or_else(PoisonError::into_inner);
+        (Arc::clone(&config.file), Arc::clone(&config.versions))
+    }
+
     /// What is wrong with the schedules file as it stands, if something is.
     #[must_use]
     pub fn config_error(&self) -> Option<String> {
@@ -341,6 +350,7 @@ impl App {
                 if config.error.take().is_some() {
                     tracing::info!("schedules.toml is valid again");
                 }
+                config.versions = file.schedules.iter().map(backup_config::version_of).collect();
                 config.file = Arc::new(file);
             }
             Err(e) => {
@@ -352,6 +362,7 @@ impl App {
                 if first {
                     let mut file = File::default();
                     file.daemon.web.listen = None;
+                    config.versions = Arc::default();
                     config.file = Arc::new(file);
                 }
                 config.error = Some(error);

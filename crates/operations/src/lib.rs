@@ -40,7 +40,7 @@ pub use app::{App, Door, Mode};
 pub use backup_stores::{self as stores, Meter, ReceiverClient, Secrets, StoreError, Upload};
 pub use checks::{DrillWish, ScrubWish};
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use databases::DatabaseWish;
+pub use databases::{DatabaseEntry, DatabaseWish};
 pub use edits::Settings;
 pub use error::OperationError;
 pub use live::Snapshot;

@@ -1,7 +1,7 @@
 //! Secrets, read where they are needed and nowhere kept: what archives are encrypted with, what opens them.
 
 use crate::{App, OperationError};
-use backup_config::{Section, Value};
+use backup_config::{EditError, Section, Value};
 use backup_engine::{Access, Keys, Recipients, Seal};
 use backup_model::{Encrypt, Name, Schedule, SecretSource};
 use std::io::Write;
@@ -82,16 +82,16 @@ pub(crate) async fn read(source: &SecretSource, root: &Path) -> Result<String, O
 /// An entry of the schedules file as it is to be: its keys, and the secrets that belong to them.
 #[derive(Default)]
 pub(crate) struct Entry {
-    /// Keys, dotted where they stand in a table of the entry, with their values.
-    pub(crate) keys: Vec<(&'static str, Value)>,
-    /// Secrets by the names of their files in `secrets/` of the home.
-    secrets: Vec<(String, GivenSecret)>,
+    /// Keys, dotted where they stand in a table of the entry, with their values; none takes the key away.
+    pub(crate) keys: Vec<(&'static str, Option<Value>)>,
+    /// Secrets by the names of their files in `secrets/` of the home; none takes the file away.
+    secrets: Vec<(String, Option<GivenSecret>)>,
 }
 
 impl Entry {
     /// Sets a key, if there is something to set.
     pub(crate) fn set(&mut self, key: &'static str, value: Option<impl Into<Value>>) {
-        self.keys.extend(value.map(|value| (key, value.into())));
+        self.keys.extend(value.map(|value| (key, Some(value.into()))));
     }
 
     /// Sets a secret, if one is given; one that is given itself goes into the file `secrets/NAME` of the home.
@@ -104,25 +104,68 @@ impl Entry {
         };
         let mut table = backup_config::InlineTable::new();
         table.insert(kind, place.into());
-        self.keys.push((key, Value::InlineTable(table)));
-        self.secrets.push((name, given));
+        self.keys.push((key, Some(Value::InlineTable(table))));
+        self.secrets.push((name, Some(given)));
     }
+
+    /// Takes keys away, of those that may be missing (`known`), by their whole names or the last part of them; `secret`
+    /// says which file of `secrets/` is a key's own.
+    ///
+    /// # Errors
+    /// A word is no such key, or the key is set at the same time.
+    pub(crate) fn unset(
+        &mut self,
+        words: &[String],
+        known: &[&'static str],
+        secret: impl Fn(&str) -> Option<String>,
+    ) -> Result<(), OperationError> {
+        for word in words {
+            let plain = word.replace('-', "_");
+            let last = |key: &'static str| key.rsplit('.').next().unwrap_or(key);
+            let Some(key) = known.iter().copied().find(|key| plain == *key || plain == last(key)) else {
+                let all: Vec<&str> = known.iter().map(|key| last(key)).collect();
+                return Err(OperationError::Invalid(format!("{word} cannot be unset; what can is {}", all.join(", "))));
+            };
+            if self.keys.iter().any(|(k, _)| *k == key) {
+                return Err(OperationError::Invalid(format!("{word} is both set and unset")));
+            }
+            self.keys.push((key, None));
+            self.secrets.extend(secret(key).map(|name| (name, None)));
+        }
+        Ok(())
+    }
+}
+
+/// A secret that lies beside its place, whole, until the file names it.
+struct Written {
+    new: PathBuf,
+    path: PathBuf,
+}
+
+impl Written {
+    fn keep(self) -> Result<(), OperationError> {
+        std::fs::rename(&self.new, &self.path).map_err(|e| unkept(&self.path, &e))
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.new);
+    }
+}
+
+fn unkept(path: &Path, e: &std::io::Error) -> OperationError {
+    OperationError::Failed(format!("the secret cannot be kept in {}: {e}", path.display()))
 }
 
 impl App {
     /// Adds an entry to the schedules file; what is wrong leaves the file and the secrets as they were.
     pub(crate) fn add_entry(&self, section: Section, name: &str, entry: Entry) -> Result<(), OperationError> {
         let name = Name::new(name).map_err(|e| OperationError::Invalid(e.to_string()))?;
-        if self.editor()?.has_entry(section, name.as_str())? {
-            return Err(backup_config::EditError::EntryExists(section.word(), name.to_string()).into());
+        if let Some((key, _)) = entry.keys.iter().find(|(_, value)| value.is_none()) {
+            return Err(OperationError::Invalid(format!("{key} cannot be unset in what is new")));
         }
-        for (secret, given) in &entry.secrets {
-            self.keep_secret(secret, given)?;
-        }
-        if let Err(e) = self.editor()?.add_entry(section, &name, entry.keys) {
-            entry.secrets.iter().try_for_each(|(secret, _)| self.forget_secret(secret))?;
-            return Err(e.into());
-        }
+        self.write_entry(entry, |editor, keys| editor.add_entry(section, &name, keys))?;
         self.edited(&format!("added the {} {name}", section.word()));
         Ok(())
     }
@@ -132,34 +175,44 @@ impl App {
         if entry.keys.is_empty() {
             return Err(OperationError::Invalid("nothing was given to change".into()));
         }
-        self.editor()?.set_entry(section, name, entry.keys)?;
-        for (secret, given) in &entry.secrets {
-            match given {
-                GivenSecret::Text(_) => self.keep_secret(secret, given)?,
-                _ => self.forget_secret(secret)?,
-            }
-        }
+        self.write_entry(entry, |editor, keys| editor.set_entry(section, name, keys))?;
         self.edited(&format!("changed the {} {name}", section.word()));
         Ok(())
     }
 
-    /// Writes a secret that is given itself into `secrets/NAME` of the home, whole or not at all.
-    fn keep_secret(&self, name: &str, given: &GivenSecret) -> Result<(), OperationError> {
-        let GivenSecret::Text(text) = given else { return Ok(()) };
+    fn write_entry(
+        &self,
+        entry: Entry,
+        edit: impl FnOnce(&backup_config::Editor, Vec<(&str, Option<Value>)>) -> Result<(), EditError>,
+    ) -> Result<(), OperationError> {
+        let editor = self.editor()?;
+        let (mut written, mut gone) = (Vec::new(), Vec::new());
+        for (name, given) in entry.secrets {
+            match given {
+                Some(GivenSecret::Text(text)) => written.push(self.write_secret(&name, &text)?),
+                _ => gone.push(name),
+            }
+        }
+        edit(editor, entry.keys)?;
+        written.into_iter().try_for_each(Written::keep)?;
+        gone.iter().try_for_each(|name| self.forget_secret(name))
+    }
+
+    /// Writes a secret beside `secrets/NAME` of the home.
+    fn write_secret(&self, name: &str, text: &str) -> Result<Written, OperationError> {
         let folder = self.need_home()?.root().join("secrets");
-        let path = folder.join(name);
+        let written = Written { new: folder.join(format!(".{name}.new")), path: folder.join(name) };
         let write = || -> std::io::Result<()> {
             match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
                 Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
                 _ => {}
             }
-            let new = folder.join(format!(".{name}.new"));
-            let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&new)?;
+            let mut file = std::fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&written.new)?;
             writeln!(file, "{text}")?;
-            file.sync_all()?;
-            std::fs::rename(&new, &path)
+            file.sync_all()
         };
-        write().map_err(|e| OperationError::Failed(format!("the secret cannot be kept in {}: {e}", path.display())))
+        write().map_err(|e| unkept(&written.path, &e))?;
+        Ok(written)
     }
 
     /// Removes a secret that was kept here, if one was.

@@ -53,6 +53,8 @@ pub struct NewDatabase {
     pub password_file: Option<String>,
     /// A variable of the daemon's environment that holds it.
     pub password_env: Option<String>,
+    /// In a change: keys to take away, as the file calls them: `password`.
+    pub unset: Vec<String>,
 }
 
 /// One step of a test.

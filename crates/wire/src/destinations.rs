@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 /// A destination to add, or what is to change of one. Secrets that are given here are kept in files of the home that only its owner can read;
 /// `…_file` names a file on the daemon's machine whose first line is the secret, `…_env` a variable of its environment.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct NewDestinationRequest {
     /// Its name; in a change the path says it.
     pub name: String,
@@ -36,6 +36,8 @@ pub struct NewDestinationRequest {
     pub limit: Option<String>,
     /// S3: days for which nothing can be removed (object lock).
     pub lock_days: Option<u32>,
+    /// In a change: keys to take away, as the file calls them, such as `limit` or `ca`.
+    pub unset: Vec<String>,
 }
 
 /// A destination, without its secrets.
@@ -47,6 +49,16 @@ pub struct DestinationView {
     pub kind: String,
     /// Where it lies, as the file says.
     pub url: String,
+    /// SFTP: the file of the private key.
+    pub identity: Option<String>,
+    /// SFTP: the file with the server's public keys.
+    pub known_hosts: Option<String>,
+    /// TLS: the file with further authorities.
+    pub ca: Option<String>,
+    /// Bytes each second at most, such as `5MB/s`.
+    pub limit: Option<String>,
+    /// S3: days for which nothing can be removed.
+    pub lock_days: Option<u32>,
     /// The schedules that send to it.
     pub schedules: Vec<String>,
     /// Archives that are there.

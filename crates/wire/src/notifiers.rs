@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// A notifier to add: mail (`to` and `smtp`) or a webhook (`url`). Secrets that are given here are kept in files of the
 /// home that only its owner can read.
 #[derive(Default, Serialize, Deserialize, ToSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct NewNotifierRequest {
     /// Its name; in a change the path says it.
     pub name: String,
@@ -40,6 +40,8 @@ pub struct NewNotifierRequest {
     pub on: Vec<String>,
     /// `en` or `fr`.
     pub language: Option<String>,
+    /// In a change: keys to take away, as the file calls them, such as `user` or `token`.
+    pub unset: Vec<String>,
 }
 
 /// A notifier, without its secrets.

@@ -101,6 +101,7 @@ export const access = {
   "secret.password": ["Enter it", "Le saisir"],
   "secret.password_file": ["In a file", "Dans un fichier"],
   "secret.password_env": ["In a variable", "Dans une variable"],
+  "secret.none": ["None", "Aucun"],
   "secret.kept": [
     "Kept in a file that only the daemon can read, never shown again.",
     "Gardé dans un fichier que seul le service peut lire, jamais réaffiché.",

@@ -72,7 +72,7 @@ export const common = {
   "action.duplicate": ["Duplicate", "Dupliquer"],
   "entry.edit": ["Change {{name}}", "Modifier {{name}}"],
   "entry.changed": ["{{name}} was changed", "{{name}} : modifications enregistrées"],
-  "entry.unchanged": ["Empty: stays as it is.", "Vide : reste inchangé."],
+  "entry.unchanged": ["Left empty nothing changes.", "Si ce champ reste vide, rien ne change."],
   "action.edit": ["Edit", "Modifier"],
   "action.enable": ["Activate", "Activer"],
   "action.moreOf": ["More for {{name}}", "Autres actions pour {{name}}"],

@@ -113,6 +113,10 @@ export const system = {
   "alerts.token": ["Token", "Jeton"],
   "alerts.private": ["It is in a private network", "Elle est dans un réseau privé"],
   "alerts.on": ["Tells of", "Annonce"],
+  "alerts.onHint": [
+    "Empty: failures, recoveries, missed and overdue backups, full disks.",
+    "Vide : échecs, rétablissements, sauvegardes manquées ou en retard, disques pleins.",
+  ],
   "alerts.target": ["Target", "Destinataire"],
   "alerts.lastSent": ["Last message", "Dernier message"],
   "alerts.waiting": ["Waiting", "En attente"],

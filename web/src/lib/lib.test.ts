@@ -4,6 +4,7 @@ import { pairs, textsOf } from "../i18n/pairs";
 import { tongueOf } from "../i18n";
 import { roundUp } from "../components/Bars";
 import { command, curl, quote, scheduleCommand } from "./cli";
+import { changed, entryCommand } from "./entry";
 import { duration, size } from "./format";
 import { pages } from "./paging";
 import { changes, empty, formOf, mistakes, sentence, settingsOf, words } from "./schedule";
@@ -195,5 +196,26 @@ describe("the verdict", () => {
     expect(strip?.at(-1)).toMatchObject({ date: "2026-11-22", state: "failed", counts: { completed: 3, failed: 1 } });
     expect(strip?.at(-3)?.state).toBe("running");
     expect(strip?.filter((d) => d.state !== "none")).toHaveLength(2);
+  });
+});
+
+describe("entries", () => {
+  it("send what changed and take away what was emptied", () => {
+    const was = { url: "a", limit: "5MB/s", ca: "", on: ["failure"], lock_days: 3, allow_private: true };
+    expect(changed(was, was)).toEqual({});
+    const now = { url: "b", limit: "", ca: "", on: [], lock_days: undefined, allow_private: false, secret: "" };
+    const body = changed(was, now);
+    expect(body).toEqual({ url: "b", allow_private: false, unset: ["limit", "on", "lock_days"] });
+    expect(entryCommand("destination", "edit", "far", body)).toBe(
+      "backupctl destination edit far --url b --unset allow_private --unset limit --unset on --unset lock_days",
+    );
+  });
+  it("never write a secret into a command", () => {
+    const fields = { to: ["a@b.c", "d@e.f"], password: "s3cr3t", on: ["failure"] };
+    expect(entryCommand("notifier", "add", "", fields)).toBe(
+      "backupctl notifier add NAME --email a@b.c --email d@e.f --password-stdin --on failure",
+    );
+    const hook = entryCommand("notifier", "add", "hook", { url: "https://x", token: "t0ken", allow_private: true });
+    expect(hook).toBe("backupctl notifier add hook --webhook https://x --token-file FILE --allow-private");
   });
 });

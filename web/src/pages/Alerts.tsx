@@ -5,7 +5,6 @@ import {
   Card,
   Checkbox,
   MultiSelect,
-  PasswordInput,
   SegmentedControl,
   Select,
   SimpleGrid,
@@ -23,26 +22,26 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { http, take, type Notifier } from "../api/client";
 import { queries } from "../api/queries";
-import { CommandLine, Empty, Facts, Loaded, PageTitle, useToast, When, Wide } from "../components/basics";
+import { CommandLine, Empty, Facts, Loaded, PageTitle, When, Wide } from "../components/basics";
 import { EntryCard } from "../components/EntryCard";
-import { FormModal } from "../components/FormModal";
-import { useAction, useMay } from "../components/hooks";
+import { EntryForm } from "../components/EntryForm";
+import { useMay } from "../components/hooks";
 import { Link } from "../components/Link";
 import { Paging } from "../components/Paging";
+import { SecretInput } from "../components/SecretInput";
 import { Test } from "../components/Test";
 import { useText, type Key } from "../i18n";
 import { command, curl } from "../lib/cli";
 
 const SIZE = 25;
 const CONDITIONS = ["failure", "warning", "recovery", "success", "missed", "stale", "disk"] as const;
+const USUAL = ["failure", "recovery", "missed", "stale", "disk"];
 const FORMS = ["json", "slack", "discord", "teams", "ntfy", "gotify", "healthchecks"] as const;
 
 /** Adds a notifier, or changes one; secrets that are left empty then stay as they are. */
 function NotifierForm({ opened, close, old }: { opened: boolean; close: () => void; old?: Notifier }) {
-  const { t, language: spoken } = useText();
-  const toast = useToast();
+  const { t, language } = useText();
   const [way, setWay] = useState<"email" | "webhook">(old && old.kind !== "email" ? "webhook" : "email");
-  const [name, setName] = useState(old?.name ?? "");
   const [to, setTo] = useState<string[]>(old?.to ?? []);
   const [smtp, setSmtp] = useState(old?.smtp ?? "");
   const [from, setFrom] = useState(old?.from ?? "");
@@ -52,38 +51,43 @@ function NotifierForm({ opened, close, old }: { opened: boolean; close: () => vo
   const [form, setForm] = useState<string>(old && old.kind !== "email" ? old.kind : "json");
   const [token, setToken] = useState("");
   const [isPrivate, setPrivate] = useState(old?.allow_private ?? false);
-  const [on, setOn] = useState<string[]>(old?.on ?? ["failure", "recovery", "missed", "stale", "disk"]);
-  const given = (text: string) => text || undefined;
-  const language = old ? undefined : spoken;
-  const body =
+  const [on, setOn] = useState<string[]>(old?.on ?? USUAL);
+  const before = {
+    on: old?.on,
+    to: old?.to,
+    smtp: old?.smtp ?? "",
+    from: old?.from ?? "",
+    user: old?.user ?? "",
+    // Without a user the password goes too.
+    password: old?.user && !user ? "kept" : "",
+    form: old?.kind,
+    allow_private: old?.allow_private ?? false,
+  };
+  const now =
     way === "email"
-      ? { on, language, to, smtp: given(smtp), from: given(from), user: given(user), password: given(password) }
-      : { on, language, url: given(url), form, token: given(token), allow_private: isPrivate };
-  const save = useAction(
-    () =>
-      old
-        ? take(http.PATCH("/api/v1/notifiers/{name}", { params: { path: { name: old.name } }, body }))
-        : take(http.POST("/api/v1/notifiers", { body: { name, ...body } })),
-    (made) => {
-      if (old) toast.success(t("entry.changed", { name: made.name }));
-      else {
-        toast.success(t("alerts.added", { name: made.name }), t("alerts.added.text"));
-        setName("");
-      }
-      setPassword("");
-      setToken("");
-      close();
-    },
-  );
+      ? { to, smtp, from, user, password, on }
+      : { form, url, token, allow_private: isPrivate || (old ? false : undefined), on };
   return (
-    <FormModal
+    <EntryForm
       opened={opened}
       close={close}
-      title={old ? t("entry.edit", { name: old.name }) : t("alerts.add")}
-      action={t(old ? "form.save" : "alerts.add")}
-      busy={save.isPending}
-      error={save.error}
-      submit={() => save.mutate(undefined)}
+      word="notifier"
+      old={old?.name}
+      add={t("alerts.add")}
+      added={(name) => [t("alerts.added", { name }), t("alerts.added.text")]}
+      was={before}
+      now={now}
+      need={way === "email" ? { to: ["ADDRESS"], smtp: "SERVER" } : { url: "URL" }}
+      send={(name, body) =>
+        old
+          ? take(http.PATCH("/api/v1/notifiers/{name}", { params: { path: { name } }, body }))
+          : take(http.POST("/api/v1/notifiers", { body: { name, language, ...body } }))
+      }
+      reset={() => {
+        setUrl("");
+        setPassword("");
+        setToken("");
+      }}
     >
       <SegmentedControl
         disabled={Boolean(old)}
@@ -95,15 +99,6 @@ function NotifierForm({ opened, close, old }: { opened: boolean; close: () => vo
           { value: "webhook", label: t("alerts.webhook") },
         ]}
       />
-      {!old && (
-        <TextInput
-          label={t("form.name")}
-          value={name}
-          onChange={(e) => setName(e.currentTarget.value)}
-          data-autofocus
-          required
-        />
-      )}
       {way === "email" ? (
         <SimpleGrid cols={{ base: 1, sm: 2 }}>
           <TagsInput label={t("alerts.to")} value={to} onChange={setTo} acceptValueOnBlur required />
@@ -122,13 +117,11 @@ function NotifierForm({ opened, close, old }: { opened: boolean; close: () => vo
             value={user}
             onChange={(e) => setUser(e.currentTarget.value)}
           />
-          <PasswordInput
+          <SecretInput
             label={t("login.password")}
-            description={t(old ? "entry.unchanged" : "secret.kept")}
+            kept={Boolean(old?.user && user)}
             value={password}
-            onChange={(e) => setPassword(e.currentTarget.value)}
-            autoComplete="new-password"
-            visibilityToggleButtonProps={{ "aria-label": t("login.showPassword"), tabIndex: 0 }}
+            onChange={setPassword}
           />
         </SimpleGrid>
       ) : (
@@ -148,14 +141,7 @@ function NotifierForm({ opened, close, old }: { opened: boolean; close: () => vo
             onChange={(e) => setUrl(e.currentTarget.value)}
             required={!old}
           />
-          <PasswordInput
-            label={t("alerts.token")}
-            description={t(old ? "entry.unchanged" : "secret.kept")}
-            value={token}
-            onChange={(e) => setToken(e.currentTarget.value)}
-            autoComplete="new-password"
-            visibilityToggleButtonProps={{ "aria-label": t("login.showPassword"), tabIndex: 0 }}
-          />
+          <SecretInput label={t("alerts.token")} kept={Boolean(old)} value={token} onChange={setToken} />
           <Checkbox
             mt="xl"
             label={t("alerts.private")}
@@ -166,27 +152,13 @@ function NotifierForm({ opened, close, old }: { opened: boolean; close: () => vo
       )}
       <MultiSelect
         label={t("alerts.on")}
+        description={t("alerts.onHint")}
         data={CONDITIONS.map((value) => ({ value, label: t(`condition.${value}`) }))}
         value={on}
         onChange={setOn}
         clearButtonProps={{ "aria-label": t("common.clear") }}
       />
-      <CommandLine
-        line={
-          way === "email"
-            ? command(
-                "notifier",
-                old ? "edit" : "add",
-                name || "NAME",
-                ...to.flatMap((x) => ["--email", x]),
-                "--smtp",
-                smtp || "SERVER",
-              )
-            : command("notifier", old ? "edit" : "add", name || "NAME", "--webhook", url || "URL", "--form", form)
-        }
-        note={t("cli.secrets")}
-      />
-    </FormModal>
+    </EntryForm>
   );
 }
 
@@ -194,6 +166,12 @@ function NotifierCard({ notifier: n }: { notifier: Notifier }) {
   const { t } = useText();
   const may = useMay();
   const [editing, edit] = useDisclosure();
+  // What a test said before an edit holds no more.
+  const [edits, setEdits] = useState(0);
+  const closed = () => {
+    edit.close();
+    setEdits(edits + 1);
+  };
   return (
     <EntryCard
       name={n.name}
@@ -206,7 +184,7 @@ function NotifierCard({ notifier: n }: { notifier: Notifier }) {
       text={t("alerts.delete.text")}
       removed={t("alerts.deleted", { name: n.name })}
     >
-      {editing && <NotifierForm opened close={edit.close} old={n} />}
+      {editing && <NotifierForm opened close={closed} old={n} />}
       <Facts
         rows={[
           [t("alerts.target"), n.target],
@@ -218,6 +196,7 @@ function NotifierCard({ notifier: n }: { notifier: Notifier }) {
       />
       {may.operate && (
         <Test
+          key={edits}
           name={n.name}
           label={t("alerts.test")}
           run={() => take(http.POST("/api/v1/notifiers/{name}/test", { params: { path: { name: n.name } } }))}

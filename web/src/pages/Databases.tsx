@@ -1,4 +1,4 @@
-import { Button, Group, PasswordInput, SegmentedControl, SimpleGrid, Text, TextInput } from "@mantine/core";
+import { Button, Group, SegmentedControl, SimpleGrid, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconDatabase, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -6,61 +6,47 @@ import { useState } from "react";
 import { http, take, type Database } from "../api/client";
 import { queries } from "../api/queries";
 import { ArchiveTable } from "../components/ArchiveTable";
-import { CommandLine, Empty, Facts, Loaded, PageTitle, useToast } from "../components/basics";
+import { CommandLine, Empty, Facts, Loaded, PageTitle } from "../components/basics";
 import { EntryCard } from "../components/EntryCard";
-import { FormModal } from "../components/FormModal";
-import { useAction, useMay, useStart } from "../components/hooks";
+import { EntryForm } from "../components/EntryForm";
+import { useMay, useStart } from "../components/hooks";
 import { Link, LinkButton } from "../components/Link";
+import { SecretInput } from "../components/SecretInput";
 import { Test } from "../components/Test";
 import { useText } from "../i18n";
 import { command, curl } from "../lib/cli";
 
-type How = "password" | "password_file" | "password_env";
+const WAYS = ["password", "password_file", "password_env"] as const;
+type How = (typeof WAYS)[number] | "none";
 
 /** Adds a database, or changes one. */
 function DatabaseForm({ opened, close, old }: { opened: boolean; close: () => void; old?: Database }) {
   const { t } = useText();
-  const toast = useToast();
-  const [name, setName] = useState(old?.name ?? "");
   const [url, setUrl] = useState(old?.url ?? "");
   const [how, setHow] = useState<How>("password");
   const [secret, setSecret] = useState("");
-  const body = { url: url === old?.url ? undefined : url, [how]: secret || undefined };
-  const save = useAction(
-    () =>
-      old
-        ? take(http.PATCH("/api/v1/databases/{name}", { params: { path: { name: old.name } }, body }))
-        : take(http.POST("/api/v1/databases", { body: { name, ...body } })),
-    (made) => {
-      if (old) toast.success(t("entry.changed", { name: made.name }));
-      else {
-        toast.success(t("databases.added", { name: made.name }), t("databases.added.text"));
-        setName("");
-        setUrl("");
-      }
-      setSecret("");
-      close();
-    },
-  );
+  const ways: How[] = old?.password ? [...WAYS, "none"] : [...WAYS];
   return (
-    <FormModal
+    <EntryForm
       opened={opened}
       close={close}
-      title={old ? t("entry.edit", { name: old.name }) : t("databases.add")}
-      action={t(old ? "form.save" : "databases.add")}
-      busy={save.isPending}
-      error={save.error}
-      submit={() => save.mutate(undefined)}
+      word="database"
+      old={old?.name}
+      add={t("databases.add")}
+      added={(name) => [t("databases.added", { name }), t("databases.added.text")]}
+      was={{ url: old?.url, password: how === "none" ? "kept" : "" }}
+      now={{ url, password: "", ...(how !== "none" && { [how]: secret }) }}
+      need={{ url: "URL" }}
+      send={(name, body) =>
+        old
+          ? take(http.PATCH("/api/v1/databases/{name}", { params: { path: { name } }, body }))
+          : take(http.POST("/api/v1/databases", { body: { name, ...body } }))
+      }
+      reset={() => {
+        setUrl("");
+        setSecret("");
+      }}
     >
-      {!old && (
-        <TextInput
-          label={t("form.name")}
-          value={name}
-          onChange={(e) => setName(e.currentTarget.value)}
-          data-autofocus
-          required
-        />
-      )}
       <TextInput
         label={t("databases.url")}
         description={t("databases.urlHint")}
@@ -78,39 +64,16 @@ function DatabaseForm({ opened, close, old }: { opened: boolean; close: () => vo
           aria-label={t("secret.how")}
           value={how}
           onChange={(value) => setHow(value as How)}
-          data={(["password", "password_file", "password_env"] as const).map((value) => ({
-            value,
-            label: t(`secret.${value}`),
-          }))}
+          data={ways.map((value) => ({ value, label: t(`secret.${value}`) }))}
         />
       </div>
-      {how === "password" ? (
-        <PasswordInput
-          label={t("login.password")}
-          description={old?.password ? t("entry.unchanged") : t("secret.kept")}
-          value={secret}
-          onChange={(e) => setSecret(e.currentTarget.value)}
-          autoComplete="new-password"
-          visibilityToggleButtonProps={{ "aria-label": t("login.showPassword"), tabIndex: 0 }}
-        />
-      ) : (
+      {how === "password" && (
+        <SecretInput label={t("login.password")} kept={Boolean(old?.password)} value={secret} onChange={setSecret} />
+      )}
+      {(how === "password_file" || how === "password_env") && (
         <TextInput label={t(`secret.${how}`)} value={secret} onChange={(e) => setSecret(e.currentTarget.value)} />
       )}
-      <CommandLine
-        line={command(
-          "database",
-          old ? "edit" : "add",
-          name || "NAME",
-          (!old || body.url) && "--url",
-          (!old || body.url) && (url || "URL"),
-          how === "password_file" && "--password-file",
-          how === "password_file" && secret,
-          how === "password_env" && "--password-env",
-          how === "password_env" && secret,
-          how === "password" && secret !== "" && "--password-stdin",
-        )}
-      />
-    </FormModal>
+    </EntryForm>
   );
 }
 
@@ -146,6 +109,12 @@ function DatabaseCard({ database: d }: { database: Database }) {
   const start = useStart();
   const [open, setOpen] = useState(false);
   const [editing, edit] = useDisclosure();
+  // What a test said before an edit holds no more.
+  const [edits, setEdits] = useState(0);
+  const closed = () => {
+    edit.close();
+    setEdits(edits + 1);
+  };
   return (
     <EntryCard
       name={d.name}
@@ -158,7 +127,7 @@ function DatabaseCard({ database: d }: { database: Database }) {
       text={t("databases.delete.text")}
       removed={t("databases.deleted", { name: d.name })}
     >
-      {editing && <DatabaseForm opened close={edit.close} old={d} />}
+      {editing && <DatabaseForm opened close={closed} old={d} />}
       <Facts
         rows={[
           [t("databases.url"), <span className="mono">{d.url}</span>],
@@ -182,6 +151,7 @@ function DatabaseCard({ database: d }: { database: Database }) {
       <Group align="flex-start">
         {may.operate && (
           <Test
+            key={edits}
             name={d.name}
             run={() => take(http.POST("/api/v1/databases/{name}/test", { params: { path: { name: d.name } } }))}
           />

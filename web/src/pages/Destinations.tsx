@@ -1,15 +1,16 @@
 import { Said } from "../sentences";
-import { Alert, Badge, Button, NumberInput, PasswordInput, Select, SimpleGrid, Text, TextInput } from "@mantine/core";
+import { Alert, Badge, Button, NumberInput, Select, SimpleGrid, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconCloudUpload, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { http, take, type Destination } from "../api/client";
 import { queries } from "../api/queries";
-import { CommandLine, Empty, Facts, Loaded, PageTitle, useFormat, useToast, When } from "../components/basics";
+import { CommandLine, Empty, Facts, Loaded, PageTitle, useFormat, When } from "../components/basics";
 import { EntryCard } from "../components/EntryCard";
-import { FormModal } from "../components/FormModal";
-import { useAction, useMay } from "../components/hooks";
+import { EntryForm } from "../components/EntryForm";
+import { useMay } from "../components/hooks";
+import { SecretInput } from "../components/SecretInput";
 import { Test } from "../components/Test";
 import { useText, type Key } from "../i18n";
 import { command, curl } from "../lib/cli";
@@ -25,102 +26,66 @@ const EXAMPLES: Record<Kind, string> = {
   receiver: "receiver+https://backups.example.org:5000",
 };
 
-interface Wish {
-  name: string;
-  url: string;
-  access_key: string;
-  secret: string;
-  read_token: string;
-  identity: string;
-  known_hosts: string;
-  ca: string;
-  limit: string;
-  lock_days: number | undefined;
+/** The keys of a destination, with secrets empty: those are never shown. */
+function fieldsOf(old?: Destination) {
+  return {
+    url: old?.url ?? "",
+    access_key: "",
+    secret: "",
+    read_token: "",
+    identity: old?.identity ?? "",
+    known_hosts: old?.known_hosts ?? "",
+    ca: old?.ca ?? "",
+    limit: old?.limit ?? "",
+    lock_days: old?.lock_days ?? undefined,
+  };
 }
+type Wish = ReturnType<typeof fieldsOf>;
 
-const NOTHING: Wish = {
-  name: "",
-  url: "",
-  access_key: "",
-  secret: "",
-  read_token: "",
-  identity: "",
-  known_hosts: "",
-  ca: "",
-  limit: "",
-  lock_days: undefined,
-};
-
-/** Adds a destination, or changes one; what is left empty then stays as it is. */
+/** Adds a destination, or changes one; secrets that are left empty then stay as they are. */
 function DestinationForm({ opened, close, old }: { opened: boolean; close: () => void; old?: Destination }) {
   const { t } = useText();
-  const toast = useToast();
   const [kind, setKind] = useState<Kind>((old?.kind as Kind | undefined) ?? "s3");
-  const [wish, setWish] = useState(old ? { ...NOTHING, name: old.name, url: old.url } : NOTHING);
+  const [wish, setWish] = useState(fieldsOf(old));
   const set = (change: Partial<Wish>) => setWish((old) => ({ ...old, ...change }));
-  const save = useAction(
-    () => {
-      const given = Object.entries(wish).filter(([, value]) => value !== "" && value !== undefined);
-      const body = Object.fromEntries(given.filter(([key, value]) => !old || (key !== "name" && value !== old.url)));
-      return old
-        ? take(http.PATCH("/api/v1/destinations/{name}", { params: { path: { name: old.name } }, body }))
-        : take(http.POST("/api/v1/destinations", { body }));
-    },
-    (made) => {
-      if (old) toast.success(t("entry.changed", { name: made.name }));
-      else {
-        toast.success(t("destinations.added", { name: made.name }), t("destinations.added.text"));
-        setWish(NOTHING);
-      }
-      close();
-    },
-  );
-  const field = (key: "access_key" | "identity" | "known_hosts" | "ca" | "limit", hint?: Key) => (
+  const field = (key: "identity" | "known_hosts" | "ca" | "limit", hint: Key) => (
     <TextInput
       label={t(`destinations.${key}`)}
-      description={old ? t("entry.unchanged") : hint && t(hint)}
+      description={t(hint)}
       value={wish[key]}
       onChange={(e) => set({ [key]: e.currentTarget.value })}
     />
   );
   const secret = (key: "secret" | "read_token", label: Key) => (
-    <PasswordInput
-      label={t(label)}
-      description={t(old ? "entry.unchanged" : "secret.kept")}
-      value={wish[key]}
-      onChange={(e) => set({ [key]: e.currentTarget.value })}
-      autoComplete="new-password"
-      visibilityToggleButtonProps={{ "aria-label": t("login.showPassword"), tabIndex: 0 }}
-    />
+    <SecretInput label={t(label)} kept={Boolean(old)} value={wish[key]} onChange={(value) => set({ [key]: value })} />
   );
   return (
-    <FormModal
+    <EntryForm
       opened={opened}
       close={close}
-      title={old ? t("entry.edit", { name: old.name }) : t("destinations.add")}
-      action={t(old ? "form.save" : "destinations.add")}
-      busy={save.isPending}
-      error={save.error}
-      submit={() => save.mutate(undefined)}
+      word="destination"
+      old={old?.name}
+      add={t("destinations.add")}
+      added={(name) => [t("destinations.added", { name }), t("destinations.added.text")]}
+      was={fieldsOf(old)}
+      now={wish}
+      need={{ url: "URL" }}
+      send={(name, body) =>
+        old
+          ? take(http.PATCH("/api/v1/destinations/{name}", { params: { path: { name } }, body }))
+          : take(http.POST("/api/v1/destinations", { body: { name, ...body } }))
+      }
+      reset={() => setWish(fieldsOf())}
     >
-      <Select
-        label={t("destinations.kind")}
-        data={KINDS.map((value) => ({ value, label: t(`store.${value}`) }))}
-        value={kind}
-        onChange={(value) => setKind((value ?? "s3") as Kind)}
-        allowDeselect={false}
-        disabled={Boolean(old)}
-      />
       <SimpleGrid cols={{ base: 1, sm: 2 }}>
-        {!old && (
-          <TextInput
-            label={t("form.name")}
-            value={wish.name}
-            onChange={(e) => set({ name: e.currentTarget.value })}
-            data-autofocus
-            required
-          />
-        )}
+        <Select
+          label={t("destinations.kind")}
+          data={KINDS.map((value) => ({ value, label: t(`store.${value}`) }))}
+          value={kind}
+          onChange={(value) => setKind((value ?? "s3") as Kind)}
+          allowDeselect={false}
+          disabled={Boolean(old)}
+        />
         {field("limit", "destinations.limitHint")}
       </SimpleGrid>
       <TextInput
@@ -134,7 +99,12 @@ function DestinationForm({ opened, close, old }: { opened: boolean; close: () =>
       />
       {kind === "s3" && (
         <SimpleGrid cols={{ base: 1, sm: 2 }}>
-          {field("access_key")}
+          <TextInput
+            label={t("destinations.access_key")}
+            description={old && t("entry.unchanged")}
+            value={wish.access_key}
+            onChange={(e) => set({ access_key: e.currentTarget.value })}
+          />
           {secret("secret", "destinations.secret_key")}
           <NumberInput
             label={t("destinations.lock_days")}
@@ -160,11 +130,7 @@ function DestinationForm({ opened, close, old }: { opened: boolean; close: () =>
         </SimpleGrid>
       )}
       {kind !== "folder" && kind !== "sftp" && field("ca", "destinations.caHint")}
-      <CommandLine
-        line={command("destination", old ? "edit" : "add", wish.name || "NAME", "--url", wish.url || "URL")}
-        note={t("cli.secrets")}
-      />
-    </FormModal>
+    </EntryForm>
   );
 }
 
@@ -173,6 +139,12 @@ function DestinationCard({ destination: d }: { destination: Destination }) {
   const f = useFormat();
   const may = useMay();
   const [editing, edit] = useDisclosure();
+  // What a test said before an edit holds no more.
+  const [edits, setEdits] = useState(0);
+  const closed = () => {
+    edit.close();
+    setEdits(edits + 1);
+  };
   return (
     <EntryCard
       name={d.name}
@@ -186,7 +158,7 @@ function DestinationCard({ destination: d }: { destination: Destination }) {
       text={t("destinations.delete.text")}
       removed={t("destinations.deleted", { name: d.name })}
     >
-      {editing && <DestinationForm opened close={edit.close} old={d} />}
+      {editing && <DestinationForm opened close={closed} old={d} />}
       {d.error && (
         <Alert color="red" title={t("destinations.error")}>
           <Text size="sm" className="mono">
@@ -204,6 +176,7 @@ function DestinationCard({ destination: d }: { destination: Destination }) {
       />
       {may.operate && (
         <Test
+          key={edits}
           name={d.name}
           run={() => take(http.POST("/api/v1/destinations/{name}/test", { params: { path: { name: d.name } } }))}
         />

@@ -9,12 +9,12 @@ const listeners = new Set<() => void>();
 
 /** Brings the sentences in with the first that has to be said in French. */
 async function load() {
-  const [{ translator }, { systemFr }, table] = await Promise.all([
+  const [{ translator }, { operationsFr, systemFr }, table] = await Promise.all([
     import("./translate"),
     import("./system"),
     import("./sentences.fr.json"),
   ]);
-  french = translator(table.default, systemFr);
+  french = translator(operationsFr, table.default, systemFr);
   listeners.forEach((tell) => tell());
 }
 

@@ -1,5 +1,18 @@
 import type { Table } from "./translate";
 
+/** The works of the daemon, as alerts name them before what came of one. */
+export const operationsFr = {
+  backup: "sauvegarde",
+  restore: "restauration",
+  verify: "vérification",
+  drill: "test de restauration",
+  prune: "rétention",
+  scrub: "relecture",
+  consolidate: "consolidation",
+  rebuild: "reconstruction",
+  push: "envoi",
+};
+
 /** What the operating system and the program’s verbs say inside of sentences: errno(3), and single words. */
 export const systemFr: Table = {
   "No such file or directory": "fichier ou dossier inexistant",

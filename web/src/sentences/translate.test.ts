@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import table from "./sentences.fr.json";
-import { systemFr } from "./system";
+import { operationsFr, systemFr } from "./system";
 import { translator } from "./translate";
 
-const say = translator(table as Record<string, string | null>, systemFr);
+const say = translator(operationsFr, table as Record<string, string | null>, systemFr);
 /** Without the thin and hard spaces of French. */
 const plain = (text: string | null) => text?.replace(/\u00a0/g, " ");
 
@@ -14,6 +14,12 @@ describe("sentences of the daemon in French", () => {
       "the source /srv/x cannot be read: No such file or directory (os error 2); nothing was backed up",
       "la source /srv/x est illisible : fichier ou dossier inexistant ; rien n’a été sauvegardé",
     ],
+    // What an alert is about, before the same sentence.
+    [
+      "backup: the source /srv/x cannot be read: No such file or directory (os error 2); nothing was backed up",
+      "sauvegarde : la source /srv/x est illisible : fichier ou dossier inexistant ; rien n’a été sauvegardé",
+    ],
+    ["backup: 12 files, 3.4 MB", "sauvegarde : 12 fichiers, 3.4 MB"],
     // The verb inside, with a vowel behind "de".
     ["cannot look at /srv/b 2: Permission denied (os error 13)", "impossible d’examiner /srv/b 2 : permission refusée"],
     [

@@ -64,8 +64,11 @@ function values(text: string, literals: string[]): string[] | null {
 /** French leaves the vowel of "de" out before another one. */
 const elide = (text: string) => text.replace(/\b(impossible d)e (?=[aeiouyéèêh])/gi, "$1’");
 
-/** Makes what translates a sentence of the daemon; null means that no template fits. */
-export function translator(...tables: Table[]): (text: string) => string | null {
+/**
+ * Makes what translates a sentence of the daemon; null means that no template fits. `heads` are words that stand
+ * before a sentence and a colon.
+ */
+export function translator(heads: Record<string, string>, ...tables: Table[]): (text: string) => string | null {
   const whole = new Map<string, string>();
   const templates: Template[] = [];
   const beginnings: [string, string][] = [];
@@ -92,15 +95,19 @@ export function translator(...tables: Table[]): (text: string) => string | null 
     );
   };
 
-  function say(text: string, depth: number): string | null {
+  function say(text: string, depth: number, headed = false): string | null {
     if (depth > MAX_DEPTH || text.length > MAX_LENGTH || text === "") return null;
     // The number says nothing that the words before it do not.
     const bare = text.replace(/ \(os error \d+\)$/, "");
     if (bare !== text) return say(bare, depth);
+    const [, head = "", rest = ""] = /^([a-z]+): (.+)$/s.exec(text) ?? [];
+    if (heads[head]) return `${heads[head]}\u00a0: ${say(rest, depth + 1, true) ?? rest}`;
     const same = whole.get(text);
     if (same !== undefined) return same;
     for (const template of templates) {
-      if (template.sure === "never" || (template.sure === "within" && depth === 0)) continue;
+      // Behind a word that was recognised a few letters are no chance.
+      if (template.sure === "never" && !(headed && template.letters >= 5)) continue;
+      if (template.sure === "within" && depth === 0) continue;
       const said = fill(template, text, depth);
       if (said !== null) return said;
     }

@@ -22,7 +22,7 @@ pub(crate) enum DatabaseCommand {
     },
     /// Change where a database is, or its password; what is not given stays
     #[command(
-        after_help = "Examples:\n  pass show db | backupctl database edit shop --password-stdin\n  backupctl database edit shop --url postgres://backup@db2.example:5432/shop?tls=verify-full"
+        after_help = "Examples:\n  pass show db | backupctl database edit shop --password-stdin\n  backupctl database edit shop --url postgres://backup@db2.example:5432/shop?tls=verify-full\n  backupctl database edit shop --unset password"
     )]
     Edit {
         /// Its name
@@ -32,6 +32,9 @@ pub(crate) enum DatabaseCommand {
         url: Option<String>,
         #[command(flatten)]
         password: PasswordArgs,
+        /// Take a key away: password
+        #[arg(long, value_name = "KEY")]
+        unset: Vec<String>,
     },
     /// List databases
     #[command(after_help = "Example:\n  backupctl database list")]

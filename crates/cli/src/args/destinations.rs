@@ -13,7 +13,7 @@ pub(crate) enum DestinationCommand {
     Add(Box<AddDestination>),
     /// Change where a destination lies, its secrets or limits; what is not given stays, and what lies there is not moved
     #[command(
-        after_help = "Examples:\n  backupctl destination edit offsite --access-key AK456 --secret-file /etc/backupd/s3-new.key\n  backupctl destination edit nas --url sftp://backup@nas2/srv/backups --known-hosts /etc/backupd/known_hosts\n  backupctl destination edit offsite --limit 10MB/s"
+        after_help = "Examples:\n  backupctl destination edit offsite --access-key AK456 --secret-file /etc/backupd/s3-new.key\n  backupctl destination edit nas --url sftp://backup@nas2/srv/backups --known-hosts /etc/backupd/known_hosts\n  backupctl destination edit offsite --limit 10MB/s\n  backupctl destination edit offsite --unset limit"
     )]
     Edit(Box<EditDestination>),
     /// List destinations, with what is there and what waits
@@ -79,6 +79,10 @@ pub(crate) struct EditDestination {
     pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) settings: DestinationArgs,
+    /// Take a key away (may be given several times): access_key, secret_key,
+    /// password, token, read_token, identity, known_hosts, ca, limit, lock_days
+    #[arg(long, value_name = "KEY")]
+    pub(crate) unset: Vec<String>,
 }
 
 /// What stands beside the URL of a destination.

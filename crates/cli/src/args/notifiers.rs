@@ -13,9 +13,9 @@ pub(crate) enum NotifierCommand {
     Add(Box<NotifierArgs>),
     /// Change whom a notifier tells, of what, or its secrets; what is not given stays
     #[command(
-        after_help = "Examples:\n  pass show smtp | backupctl notifier edit ops --password-stdin\n  backupctl notifier edit ops --email ops@example.org --email night@example.org\n  backupctl notifier edit chat --on failure,recovery,stale"
+        after_help = "Examples:\n  pass show smtp | backupctl notifier edit ops --password-stdin\n  backupctl notifier edit ops --email ops@example.org --email night@example.org\n  backupctl notifier edit chat --on failure,recovery,stale\n  backupctl notifier edit ops --unset user --unset password"
     )]
-    Edit(Box<NotifierArgs>),
+    Edit(Box<EditNotifier>),
     /// List notifiers, with what waits for them
     #[command(after_help = "Example:\n  backupctl notifier list")]
     List,
@@ -31,6 +31,16 @@ pub(crate) enum NotifierCommand {
         /// Its name
         name: String,
     },
+}
+
+#[derive(ClapArgs)]
+pub(crate) struct EditNotifier {
+    #[command(flatten)]
+    pub(crate) settings: NotifierArgs,
+    /// Take a key away (may be given several times): from, user, password, form, token,
+    /// allow_private, on, language
+    #[arg(long, value_name = "KEY")]
+    pub(crate) unset: Vec<String>,
 }
 
 #[derive(ClapArgs)]

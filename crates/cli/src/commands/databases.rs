@@ -32,10 +32,11 @@ pub(super) async fn database(c: &Context, command: DatabaseCommand) -> Result<u8
             ))?;
             Ok(0)
         }
-        DatabaseCommand::Edit { name, url, password } => {
+        DatabaseCommand::Edit { name, url, password, unset } => {
             let path = format!("/api/v1/databases/{}", encode(&name));
             let client = c.connect().await?.client;
-            let made: DatabaseView = client.send_json(Method::PATCH, &path, &wish(name, url, password)?).await?;
+            let change = NewDatabase { unset, ..wish(name, url, password)? };
+            let made: DatabaseView = client.send_json(Method::PATCH, &path, &change).await?;
             if c.json {
                 output::json(&made)?;
                 return Ok(0);
@@ -85,6 +86,7 @@ fn wish(name: String, url: Option<String>, given: PasswordArgs) -> Result<NewDat
         password: if given.password_stdin { Some(password::from_stdin()?) } else { None },
         password_file: given.password_file.as_deref().map(absolute).transpose()?,
         password_env: given.password_env,
+        unset: Vec::new(),
     })
 }
 

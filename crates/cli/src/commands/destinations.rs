@@ -43,6 +43,7 @@ fn wish(name: String, url: Option<&str>, settings: DestinationArgs) -> Result<Ne
         ca: s.ca.as_deref().map(absolute).transpose()?,
         limit: settings.limit,
         lock_days: settings.lock_days,
+        unset: Vec::new(),
     })
 }
 
@@ -64,7 +65,7 @@ pub(super) async fn destination(c: &Context, command: DestinationCommand) -> Res
         }
         DestinationCommand::Edit(a) => {
             let path = format!("/api/v1/destinations/{}", encode(&a.name));
-            let change = wish(a.name, a.url.as_deref(), a.settings)?;
+            let change = NewDestinationRequest { unset: a.unset, ..wish(a.name, a.url.as_deref(), a.settings)? };
             let made: DestinationView = c.connect().await?.client.send_json(Method::PATCH, &path, &change).await?;
             if c.json {
                 output::json(&made)?;

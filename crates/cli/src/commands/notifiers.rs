@@ -28,6 +28,7 @@ fn wish(a: NotifierArgs) -> Result<NewNotifierRequest, Failure> {
         allow_private: a.allow_private.then_some(true),
         on: a.on,
         language: a.language,
+        unset: Vec::new(),
     })
 }
 
@@ -45,8 +46,9 @@ pub(super) async fn notifier(c: &Context, command: NotifierCommand) -> Result<u8
             Ok(0)
         }
         NotifierCommand::Edit(a) => {
-            let path = format!("/api/v1/notifiers/{}", encode(&a.name));
-            let made: NotifierView = c.connect().await?.client.send_json(Method::PATCH, &path, &wish(*a)?).await?;
+            let path = format!("/api/v1/notifiers/{}", encode(&a.settings.name));
+            let change = NewNotifierRequest { unset: a.unset, ..wish(a.settings)? };
+            let made: NotifierView = c.connect().await?.client.send_json(Method::PATCH, &path, &change).await?;
             if c.json {
                 output::json(&made)?;
                 return Ok(0);

@@ -33,7 +33,13 @@ pub struct NotifierWish {
     pub on: Vec<String>,
     /// In which language.
     pub language: Option<String>,
+    /// Keys to take away.
+    pub unset: Vec<String>,
 }
+
+/// The keys that may be missing.
+const OPTIONAL: [&str; 8] =
+    ["email.from", "email.user", "email.password", "webhook.form", "webhook.token", "webhook.allow_private", "on", "language"];
 
 /// How a notifier stands.
 pub struct NotifierState {
@@ -60,6 +66,8 @@ fn entry(wish: NotifierWish) -> Result<Entry, OperationError> {
     entry.set("webhook.allow_private", wish.allow_private);
     entry.set("on", texts(wish.on));
     entry.set("language", wish.language);
+    let secret = |key: &str| ["email.password", "webhook.token"].contains(&key).then(|| format!("notifier-{}", wish.name));
+    entry.unset(&wish.unset, &OPTIONAL, secret)?;
     Ok(entry)
 }
 
@@ -89,7 +97,7 @@ impl App {
         self.add_entry(Section::Notifiers, &name, entry(new)?)
     }
 
-    /// Changes what is given of a notifier of the file; the rest stays.
+    /// Changes what is given of a notifier of the file and takes away what is to be unset; the rest stays.
     ///
     /// # Errors
     /// There is none of this name, or a value is wrong. The file is then unchanged.

@@ -52,11 +52,28 @@ pub(crate) async fn working<T: Send + 'static>(
     }
 }
 
-fn entry(name: &str, url: Option<&str>, password: Option<GivenSecret>) -> Entry {
+/// A database to add to the file, or what is to change of one.
+pub struct DatabaseEntry {
+    /// Its name.
+    pub name: String,
+    /// Where it is; one that is added needs it.
+    pub url: Option<String>,
+    /// Its password.
+    pub password: Option<GivenSecret>,
+    /// Keys to take away.
+    pub unset: Vec<String>,
+}
+
+fn secret_name(database: &str) -> String {
+    format!("database-{database}")
+}
+
+fn entry(wish: DatabaseEntry) -> Result<Entry, OperationError> {
     let mut entry = Entry::default();
-    entry.set("url", url);
-    entry.secret("password", format!("database-{name}"), password);
-    entry
+    entry.set("url", wish.url);
+    entry.secret("password", secret_name(&wish.name), wish.password);
+    entry.unset(&wish.unset, &["password"], |_| Some(secret_name(&wish.name)))?;
+    Ok(entry)
 }
 
 impl App {
@@ -114,16 +131,19 @@ impl App {
     ///
     /// # Errors
     /// The name is taken or wrong, or the URL is.
-    pub fn add_database(&self, name: &str, url: &str, password: Option<GivenSecret>) -> Result<(), OperationError> {
-        self.add_entry(Section::Databases, name, entry(name, Some(url), password))
+    pub fn add_database(&self, new: DatabaseEntry) -> Result<(), OperationError> {
+        let name = new.name.clone();
+        let new = DatabaseEntry { url: Some(new.url.unwrap_or_default()), ..new };
+        self.add_entry(Section::Databases, &name, entry(new)?)
     }
 
-    /// Changes what is given of a database of the file; the rest stays.
+    /// Changes what is given of a database of the file and takes away what is to be unset; the rest stays.
     ///
     /// # Errors
-    /// There is none of this name, or the URL is wrong.
-    pub fn change_database(&self, name: &str, url: Option<&str>, password: Option<GivenSecret>) -> Result<(), OperationError> {
-        self.change_entry(Section::Databases, name, entry(name, url, password))
+    /// There is none of this name, or a value is wrong. The file is then unchanged.
+    pub fn change_database(&self, change: DatabaseEntry) -> Result<(), OperationError> {
+        let name = change.name.clone();
+        self.change_entry(Section::Databases, &name, entry(change)?)
     }
 
     /// Removes a database from the file; its archives stay. A password that was kept here goes.
@@ -139,7 +159,7 @@ impl App {
             )));
         }
         self.editor()?.delete_entry(Section::Databases, name)?;
-        self.forget_secret(&format!("database-{name}"))?;
+        self.forget_secret(&secret_name(name))?;
         self.edited(&format!("deleted the database {name}"));
         Ok(())
     }

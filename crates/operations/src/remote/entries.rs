@@ -28,7 +28,16 @@ pub struct DestinationWish {
     pub limit: Option<String>,
     /// S3: days for which nothing can be removed.
     pub lock_days: Option<u32>,
+    /// Keys to take away.
+    pub unset: Vec<String>,
 }
+
+/// The keys that hold secrets.
+const SECRETS: [&str; 5] = ["access_key", "secret_key", "password", "token", "read_token"];
+
+/// The keys that may be missing.
+const OPTIONAL: [&str; 10] =
+    ["access_key", "secret_key", "password", "token", "read_token", "identity", "known_hosts", "ca", "limit", "lock_days"];
 
 /// How a destination stands.
 pub struct DestinationState {
@@ -48,7 +57,7 @@ fn url(text: &str) -> Result<StoreUrl, OperationError> {
     text.parse().map_err(|e: backup_model::StoreUrlError| OperationError::Invalid(e.to_string()))
 }
 
-fn entry(wish: DestinationWish) -> Entry {
+fn entry(wish: DestinationWish) -> Result<Entry, OperationError> {
     let mut entry = Entry::default();
     entry.set("url", wish.url);
     for (key, given) in wish.secrets {
@@ -59,7 +68,8 @@ fn entry(wish: DestinationWish) -> Entry {
     }
     entry.set("limit", wish.limit);
     entry.set("lock_days", wish.lock_days.map(i64::from));
-    entry
+    entry.unset(&wish.unset, &OPTIONAL, |key| SECRETS.contains(&key).then(|| secret_name(&wish.name, key)))?;
+    Ok(entry)
 }
 
 impl App {
@@ -98,17 +108,17 @@ impl App {
     pub fn add_destination(&self, new: DestinationWish) -> Result<(), OperationError> {
         let _: StoreUrl = url(new.url.as_deref().unwrap_or_default())?;
         let name = new.name.clone();
-        self.add_entry(Section::Destinations, &name, entry(new))
+        self.add_entry(Section::Destinations, &name, entry(new)?)
     }
 
-    /// Changes what is given of a destination of the file; the rest stays. What lies there is not moved.
+    /// Changes what is given of a destination of the file and takes away what is to be unset; the rest stays. What lies there is not moved.
     ///
     /// # Errors
     /// There is none of this name, or a value is wrong. The file is then unchanged.
     pub fn change_destination(&self, change: DestinationWish) -> Result<(), OperationError> {
         change.url.as_deref().map(url).transpose()?;
         let name = change.name.clone();
-        self.change_entry(Section::Destinations, &name, entry(change))
+        self.change_entry(Section::Destinations, &name, entry(change)?)
     }
 
     /// Removes a destination from the file, with the secrets that were kept here for it. What lies there stays.
@@ -121,11 +131,14 @@ impl App {
             return Err(OperationError::Conflict(format!("the schedule {} sends to {name}; change it first", schedule.name)));
         }
         self.editor()?.delete_entry(Section::Destinations, name)?;
-        for key in ["access_key", "secret_key", "password", "token", "read_token"] {
-            self.forget_secret(&secret_name(name, key))?;
-        }
+        self.forget_destination_secrets(name)?;
         self.edited(&format!("deleted the destination {name}"));
         Ok(())
+    }
+
+    /// Removes the secrets that were kept here for a destination.
+    pub(super) fn forget_destination_secrets(&self, name: &str) -> Result<(), OperationError> {
+        SECRETS.iter().try_for_each(|key| self.forget_secret(&secret_name(name, key)))
     }
 
     /// Writes, lists, reads and removes an object, step by step: name of the step, whether all is well, what was seen.

@@ -229,15 +229,9 @@ impl App {
             files: files.collect(),
             limit: None,
             lock_days: None,
+            unset: Vec::new(),
         };
         if new { self.add_destination(wish) } else { self.change_destination(wish) }
-    }
-
-    fn forget_destination_secrets(&self, name: &str) -> Result<(), OperationError> {
-        for key in ["access_key", "secret_key", "password", "token", "read_token"] {
-            self.forget_secret(&format!("destination-{name}-{key}"))?;
-        }
-        Ok(())
     }
 
     /// Takes every archive in that is complete in a destination.

@@ -6,7 +6,7 @@ use crate::problem::{ApiError, ApiResult};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
-use backup_operations::{App, Caller, DatabaseWish, GivenSecret};
+use backup_operations::{App, Caller, DatabaseEntry, DatabaseWish, GivenSecret};
 use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, Problem, RunView, TestStep};
 use std::path::PathBuf;
 
@@ -33,6 +33,11 @@ pub(super) fn secret_of(
     }
 }
 
+fn wish(new: NewDatabase) -> ApiResult<DatabaseEntry> {
+    let password = secret_of("password", new.password, new.password_file, new.password_env)?;
+    Ok(DatabaseEntry { name: new.name, url: new.url, password, unset: new.unset })
+}
+
 fn view(app: &App, name: &str) -> ApiResult<DatabaseView> {
     let file = app.file();
     let found = file.database(name).ok_or_else(|| {
@@ -54,9 +59,9 @@ pub(super) async fn list(State(app): State<App>, Params(paging): Params<Paging>)
 /// Adds a database to the file.
 #[utoipa::path(post, path = "/api/v1/databases", request_body = NewDatabase, responses((status = 201, body = DatabaseView), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub(super) async fn add(State(app): State<App>, Body(new): Body<NewDatabase>) -> ApiResult<(StatusCode, Json<DatabaseView>)> {
-    let password = secret_of("password", new.password, new.password_file, new.password_env)?;
-    app.add_database(&new.name, new.url.as_deref().unwrap_or_default(), password)?;
-    Ok((StatusCode::CREATED, Json(view(&app, &new.name)?)))
+    let name = new.name.clone();
+    app.add_database(wish(new)?)?;
+    Ok((StatusCode::CREATED, Json(view(&app, &name)?)))
 }
 
 /// Changes what is given of a database of the file; the rest stays.
@@ -66,8 +71,7 @@ pub(super) async fn change(
     Path(name): Path<String>,
     Body(change): Body<NewDatabase>,
 ) -> ApiResult<Json<DatabaseView>> {
-    let password = secret_of("password", change.password, change.password_file, change.password_env)?;
-    app.change_database(&name, change.url.as_deref(), password)?;
+    app.change_database(wish(NewDatabase { name: name.clone(), ..change })?)?;
     Ok(Json(view(&app, &name)?))
 }
 

@@ -10,12 +10,19 @@ use axum::{Extension, Json};
 use backup_model::StoreUrl;
 use backup_operations::{App, DestinationState, DestinationWish, GivenSecret};
 use backup_wire::{DestinationView, NewDestinationRequest, Page, Problem, TestStep};
+use std::path::PathBuf;
 
 fn view(app: &App, state: &DestinationState) -> DestinationView {
+    let path = |path: &Option<PathBuf>| path.as_ref().map(|p| p.display().to_string());
     DestinationView {
         name: state.settings.name.to_string(),
         kind: state.settings.place.kind().to_owned(),
         url: state.settings.url.clone(),
+        identity: path(&state.settings.identity),
+        known_hosts: path(&state.settings.known_hosts),
+        ca: path(&state.settings.ca),
+        limit: state.settings.limit.map(backup_model::format_rate),
+        lock_days: state.settings.lock_days,
         schedules: state.schedules.clone(),
         archives: state.counts.stored,
         bytes: state.counts.bytes,
@@ -58,7 +65,15 @@ fn wish(app: &App, new: NewDestinationRequest) -> ApiResult<DestinationWish> {
     }
     let files = [("identity", new.identity), ("known_hosts", new.known_hosts), ("ca", new.ca)];
     let files = files.into_iter().filter_map(|(key, path)| Some((key, path?))).collect();
-    Ok(DestinationWish { name: new.name, url: new.url, secrets, files, limit: new.limit, lock_days: new.lock_days })
+    Ok(DestinationWish {
+        name: new.name,
+        url: new.url,
+        secrets,
+        files,
+        limit: new.limit,
+        lock_days: new.lock_days,
+        unset: new.unset,
+    })
 }
 
 /// All destinations, with what is there and what waits.

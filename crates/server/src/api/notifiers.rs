@@ -39,6 +39,7 @@ fn wish(new: NewNotifierRequest) -> ApiResult<NotifierWish> {
         allow_private: new.allow_private,
         on: new.on,
         language: new.language,
+        unset: new.unset,
     })
 }
 

@@ -7,29 +7,33 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::{Extension, Json};
 use backup_operations::catalogue::ScheduleState;
+use backup_operations::config::File;
 use backup_operations::{App, OperationError};
 use backup_wire::{
     CreateSchedule, DrillView, DuplicateSchedule, LastRunView, OutlookView, Page, PreviewView, Problem, ProvenView, ScheduleView,
 };
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Everything that views of schedules are made from.
 struct Known {
+    file: Arc<File>,
+    versions: Arc<[String]>,
     states: BTreeMap<String, ScheduleState>,
     settings: BTreeMap<String, backup_operations::Settings>,
 }
 
 async fn known(app: &App, settings: bool) -> ApiResult<Known> {
     let settings = if settings { app.settings()? } else { BTreeMap::new() };
-    Ok(Known { states: app.schedule_states().await?, settings })
+    let (file, versions) = app.versions();
+    Ok(Known { file, versions, states: app.schedule_states().await?, settings })
 }
 
 fn view(app: &App, known: &Known, index: usize) -> Option<ScheduleView> {
-    let file = app.file();
-    let schedule = file.schedules.get(index)?;
+    let schedule = known.file.schedules.get(index)?;
     let zone = schedule.timezone;
     let mut view = ScheduleView::new(index, schedule);
-    view.version = backup_operations::config::version_of(schedule);
+    view.version.clone_from(known.versions.get(index)?);
     let state = known.states.get(schedule.name.as_str());
     view.settings = known.settings.get(schedule.name.as_str()).cloned().unwrap_or_default();
     let local = |t: chrono::DateTime<chrono::Utc>| t.with_timezone(&zone).fixed_offset();
@@ -119,7 +123,7 @@ pub(super) async fn list(State(app): State<App>, Params(params): Params<ListPara
     fresh(&app)?;
     let known = known(&app, params.settings).await?;
     let paging = Paging { offset: params.offset, limit: params.limit };
-    Ok(Json(paging.page_of((0..app.file().schedules.len()).filter_map(|i| view(&app, &known, i)).collect())?))
+    Ok(Json(paging.page_of((0..known.file.schedules.len()).filter_map(|i| view(&app, &known, i)).collect())?))
 }
 
 /// Makes a schedule.
