@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 seconds=${1:-60}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(tar_reader index sidecar schedules one_line)
+[ ${#targets[@]} -gt 0 ] || targets=(tar_reader index sidecar schedules one_line dump_postgres dump_mysql)
 command -v g++ >/dev/null || { echo "libFuzzer is C++: install g++ (Debian package g++) and try again" >&2; exit 1; }
 if ! cargo fuzz --version >/dev/null 2>&1; then
     echo "This needs cargo-fuzz; installing it with cargo install"

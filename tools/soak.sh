@@ -24,6 +24,8 @@ timed "1,000 damages in archives, indexes and sidecars of a chain" env BACKUP_TE
 timed "100,000 files and extremes, by this program and by GNU tar" env BACKUP_TEST_FILES=100000 \
     cargo test --locked --quiet -p backup-engine --test extremes
 timed "fuzzing, $seconds s for each target" tools/fuzz.sh "$seconds"
+timed "commands hidden in dumps, 5,000 let through to psql and to mariadb" env BACKUP_TEST_INPUTS=5000 \
+    cargo test --locked --quiet -p backup-fuzz --test clients
 timed "the API, asked at random more than 10,000 times" tools/api-fuzz.sh 140
 tools/mysql.sh
 timed "MySQL, copied and brought back" cargo test --locked --quiet -p backupctl --test database_versions -- --ignored

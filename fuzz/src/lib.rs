@@ -4,8 +4,13 @@
 //! `cargo test -p backup-fuzz` replays the corpora and a bounded number of new inputs; `tools/fuzz.sh` runs
 //! one target after the other for long.
 
+mod random;
+
+pub use random::Random;
+
+use backup_databases::scan_dump;
 use backup_engine::archive::{IndexReader, decode_block, encode_block, scan_tar};
-use backup_model::Manifest;
+use backup_model::{DatabaseEngine, Manifest};
 use std::io::{BufReader, Write};
 use std::path::Path;
 
@@ -61,4 +66,40 @@ pub fn one_line(data: &[u8]) {
         let again = format!("{};{};{}", line.path, line.time.format("%H:%M"), line.name);
         assert_eq!(again.parse().as_ref(), Ok(&line));
     }
+}
+
+/// A dump: however the pieces fall, the same statements are seen, the same is loaded, and the same is refused. What was
+/// seen otherwise than by the client program could hide a command from the one that refuses it.
+fn dump(engine: DatabaseEngine, data: &[u8]) {
+    // Dumps that do not say that they are complete are refused, which would leave nothing to compare.
+    let trailer: &[u8] = match engine {
+        DatabaseEngine::Postgresql => b"\n-- PostgreSQL database dump complete\n",
+        _ => b"\n-- Dump completed\n",
+    };
+    let data = [data, trailer].concat();
+    let whole = scan_dump(engine, &data, data.len());
+    for piece in [1, 7, 64] {
+        let pieces = scan_dump(engine, &data, piece);
+        match (&whole, &pieces) {
+            (Ok(whole), Ok(pieces)) => {
+                let text = |list: &[Vec<u8>]| list.iter().map(|s| String::from_utf8_lossy(s).into_owned()).collect::<Vec<_>>();
+                assert_eq!(text(&whole.begins), text(&pieces.begins), "pieces of {piece} make a difference");
+                assert_eq!(whole.tables, pieces.tables, "pieces of {piece} make a difference");
+                assert!(whole == pieces, "pieces of {piece} are loaded otherwise");
+            }
+            (Err(_), Err(_)) => {}
+            (Ok(_), Err(e)) => panic!("only pieces of {piece} are refused: {e}"),
+            (Err(e), Ok(_)) => panic!("pieces of {piece} are not refused: {e}"),
+        }
+    }
+}
+
+/// Dumps of PostgreSQL.
+pub fn dump_postgres(data: &[u8]) {
+    dump(DatabaseEngine::Postgresql, data);
+}
+
+/// Dumps of MySQL and MariaDB.
+pub fn dump_mysql(data: &[u8]) {
+    dump(DatabaseEngine::Mariadb, data);
 }

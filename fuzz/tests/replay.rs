@@ -1,26 +1,11 @@
 //! Replays the seeds of each target, and a bounded number of inputs made from them: always the same ones.
 
+use backup_fuzz::Random;
 use std::fs;
 use std::path::Path;
 
 /// Inputs made from the seeds of one target.
 const INPUTS: usize = 20_000;
-
-/// splitmix64 (Steele, Lea, Flood 2014).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit.max(1) as u64) as usize
-    }
-}
 
 /// Changes an input as fuzzers do: flips, numbers at the edge, cuts, repeats, pieces of another.
 fn mutate(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
@@ -41,7 +26,7 @@ fn mutate(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
                 let until = (from + random.below(600)).min(other.len());
                 input.splice(at..to, other[from..until].iter().copied());
             }
-            _ => input.insert(at, random.next() as u8),
+            _ => input.insert(at, random.number() as u8),
         }
     }
 }
@@ -59,7 +44,7 @@ fn replay(target: fn(&[u8]), name: &str) {
         let other = &seeds[random.below(seeds.len())];
         mutate(&mut input, other, &mut random);
         let run = std::panic::catch_unwind(|| target(&input));
-        assert!(run.is_ok(), "input {n} of {name} fails: {input:?}");
+        assert!(run.is_ok(), "input {n} of {name} fails: {}", input.escape_ascii());
     }
 }
 
@@ -86,4 +71,14 @@ fn schedules() {
 #[test]
 fn one_line() {
     replay(backup_fuzz::one_line, "one_line");
+}
+
+#[test]
+fn dump_postgres() {
+    replay(backup_fuzz::dump_postgres, "dump_postgres");
+}
+
+#[test]
+fn dump_mysql() {
+    replay(backup_fuzz::dump_mysql, "dump_mysql");
 }

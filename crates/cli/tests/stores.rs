@@ -1,6 +1,6 @@
 //! The suite that every store passes: a folder, S3 (SeaweedFS), SFTP (OpenSSH), WebDAV (nginx), the receiver.
 
-use backup_model::{DestinationSettings, Name};
+use backup_model::{DestinationSettings, Name, Steps};
 use backup_operations::stores::{self, Meter, Secrets, Store, StoreError, Upload, open};
 use backup_testkit::{DAV_USER, Dav, S3_KEY, Seaweed, Sshd, TestHome};
 use std::path::{Path, PathBuf};
@@ -136,8 +136,10 @@ async fn suite(store: &dyn Store) {
         assert!(matches!(store.delete(cut).await, Err(StoreError::Refused(_))));
     }
     let name = "destination-test/full_2026-11-23_09-00-00.tar.gz";
-    let steps = stores::test(store, name, &std::fs::read(&files[0]).expect("a file"), folder.path()).await;
-    assert!(steps.iter().all(|s| s.1) && steps.len() == 4, "{steps:?}");
+    let mut steps = Steps::start();
+    stores::test(store, name, &std::fs::read(&files[0]).expect("a file"), folder.path(), &mut steps).await;
+    let steps = steps.into_list();
+    assert!(steps.iter().all(|s| s.ok) && steps.len() == 4, "{steps:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,7 @@
 use crate::dump_text::Counted;
 use crate::restore::{RestoreFrom, RestorePlan, Restored};
 use crate::{DatabaseError, Watch, mysql, postgres, sqlite};
-use backup_model::{Content, DatabaseEngine, DatabaseFacts, DatabaseSettings, Databases};
+use backup_model::{Content, DatabaseEngine, DatabaseFacts, DatabaseSettings, Databases, Steps};
 use std::net::ToSocketAddrs;
 
 /// A database server (or file) that can be signed in to.
@@ -32,27 +32,6 @@ pub struct Copied {
 
 /// Takes the bytes of a dump.
 pub type Target<'a> = &'a mut dyn FnMut(&[u8]) -> std::io::Result<()>;
-
-/// One step of a test.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// What was looked at: `resolve`, `connect`, `version`, `databases`, `rights`, `client`.
-    pub name: &'static str,
-    /// Whether all is well.
-    pub ok: bool,
-    /// What was seen, or what is wrong and what to do.
-    pub text: String,
-}
-
-impl Step {
-    pub(crate) fn ok(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, ok: true, text: text.into() }
-    }
-
-    pub(crate) fn wrong(name: &'static str, text: impl Into<String>) -> Self {
-        Self { name, ok: false, text: text.into() }
-    }
-}
 
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -153,27 +132,27 @@ impl Connection {
 
     /// Looks at everything that a backup needs, step by step; steps after one that fails are left out where
     /// they need it.
-    pub fn test(&self, watch: &dyn Watch, tell: &mut dyn FnMut(Step)) {
+    pub fn test(&self, watch: &dyn Watch, steps: &mut Steps) {
         let url = &self.settings.url;
         if url.engine == DatabaseEngine::Sqlite {
-            return sqlite::test(self, tell);
+            return sqlite::test(self, steps);
         }
         if url.socket.is_none() && !url.host.is_empty() && self.settings.client.is_empty() {
             let port = url.port.unwrap_or(if url.engine == DatabaseEngine::Postgresql { 5432 } else { 3306 });
             match (url.host.as_str(), port).to_socket_addrs() {
                 Ok(found) => {
                     let list: Vec<String> = found.map(|a| a.ip().to_string()).collect();
-                    tell(Step::ok("resolve", format!("{} has the address {}", url.host, list.join(", "))));
+                    steps.ok("resolve", format!("{} has the address {}", url.host, list.join(", ")));
                 }
                 Err(e) => {
                     let remedy = "check the host name in the URL and this machine's name service";
-                    return tell(Step::wrong("resolve", format!("{} cannot be resolved: {e}; {remedy}", url.host)));
+                    return steps.wrong("resolve", format!("{} cannot be resolved: {e}; {remedy}", url.host));
                 }
             }
         }
         match url.engine {
-            DatabaseEngine::Postgresql => postgres::test(self, watch, tell),
-            _ => mysql::test(self, watch, tell),
+            DatabaseEngine::Postgresql => postgres::test(self, watch, steps),
+            _ => mysql::test(self, watch, steps),
         }
     }
 

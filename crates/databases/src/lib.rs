@@ -15,7 +15,8 @@ mod sqlite;
 mod stream;
 mod tools;
 
-pub use connection::{Connection, Copied, CopyPlan, Step, Target};
+pub use connection::{Connection, Copied, CopyPlan, Target};
+pub use dump_text::{Scanned, scan_dump};
 pub use error::DatabaseError;
 pub use restore::{DumpStream, Open, RestoreFrom, RestorePlan, Restored, Safety, SafetyCopy};
 pub use sqlite::copy_sqlite;

@@ -1,10 +1,10 @@
 //! SQLite: files that are copied through the backup API, so that a program may write meanwhile.
 
-use crate::connection::{Connection, Copied, CopyPlan, Step, Target};
+use crate::connection::{Connection, Copied, CopyPlan, Target};
 use crate::dump_text::{Counted, table_key};
 use crate::restore::{RestoreFrom, RestorePlan, Restored, differences, number_of};
 use crate::{DatabaseError, Watch};
-use backup_model::{DatabaseEngine, format_size};
+use backup_model::{DatabaseEngine, Steps, format_size};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
@@ -344,20 +344,20 @@ fn fill(plan: &RestorePlan, new: &Path, from: &RestoreFrom<'_>, watch: &dyn Watc
     Ok(Restored { tables: found.len() as u64, rows: found.values().sum(), ..Restored::default() })
 }
 
-pub(crate) fn test(c: &Connection, tell: &mut dyn FnMut(Step)) {
+pub(crate) fn test(c: &Connection, steps: &mut Steps) {
     let file = c.file();
     let size = match file.metadata() {
         Ok(meta) if meta.is_file() => meta.len(),
-        Ok(_) => return tell(Step::wrong("connect", format!("{} is no file", file.display()))),
-        Err(e) => return tell(Step::wrong("connect", format!("{}: {e}; check the path in the URL", file.display()))),
+        Ok(_) => return steps.wrong("connect", format!("{} is no file", file.display())),
+        Err(e) => return steps.wrong("connect", format!("{}: {e}; check the path in the URL", file.display())),
     };
     let looked = Database::open(file, false).map_err(|e| trouble(file, e)).and_then(|d| count(&d, file));
     match looked {
         Ok(tables) => {
-            tell(Step::ok("connect", format!("{} can be read", file.display())));
-            tell(Step::ok("version", format!("SQLite {} is built in", version())));
-            tell(Step::ok("databases", format!("{}: {} tables, {}", name_of(file), tables.len(), format_size(size))));
+            steps.ok("connect", format!("{} can be read", file.display()));
+            steps.ok("version", format!("SQLite {} is built in", version()));
+            steps.ok("databases", format!("{}: {} tables, {}", name_of(file), tables.len(), format_size(size)));
         }
-        Err(e) => tell(Step::wrong("connect", e.to_string())),
+        Err(e) => steps.wrong("connect", e.to_string()),
     }
 }

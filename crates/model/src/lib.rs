@@ -15,6 +15,7 @@ mod remote;
 mod retention;
 mod run;
 mod schedule;
+mod steps;
 mod trigger;
 
 pub use access::{AuditEntry, Role, Scope};
@@ -40,4 +41,5 @@ pub use run::{Alert, AlertKind, Cause, Operation, ParseWordError, Progress, Run,
 pub use schedule::{
     DATABASE_COMPRESSION, DEFAULT_COMPRESSION, DEFAULT_FULL_EVERY, Detect, FileSource, FullEvery, KindPolicy, Preset, Schedule,
 };
+pub use steps::{Step, Steps};
 pub use trigger::{Every, Trigger, TriggerError, local_day_start, to_instant};

@@ -1,7 +1,8 @@
 //! Mail over SMTP (RFC 5321), with STARTTLS (RFC 3207) or TLS from the first byte (RFC 8314).
 
 use crate::address::resolve;
-use crate::{LIMIT, Message, NotifyError, Step};
+use crate::{LIMIT, Message, NotifyError};
+use backup_model::Steps;
 use backup_model::{EmailSettings, SmtpTls};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
@@ -105,18 +106,14 @@ impl Mail {
     }
 
     /// Tries every step, and sends a message at the end.
-    pub async fn test(&self, message: &Message) -> Vec<Step> {
+    pub async fn test(&self, message: &Message, steps: &mut Steps) {
         let server = self.settings.smtp.clone();
-        let mut steps: Vec<Step> = Vec::new();
         match resolve(&server.host, server.port).await {
             Ok(list) => {
                 let shown: Vec<String> = list.iter().map(|a| a.ip().to_string()).collect();
-                steps.push(("resolve".into(), true, shown.join(", ")));
+                steps.ok("resolve", shown.join(", "));
             }
-            Err(e) => {
-                steps.push(("resolve".into(), false, e.to_string()));
-                return steps;
-            }
+            Err(e) => return steps.wrong("resolve", e.to_string()),
         }
         let how = match server.tls {
             SmtpTls::Wrapped => "with TLS",
@@ -129,21 +126,16 @@ impl Mail {
             Err(e) => Err(e),
         };
         match connected {
-            Ok(true) => steps.push(("connect".into(), true, format!("{server} {how}{user}"))),
-            Ok(false) => {
-                steps.push(("connect".into(), false, format!("{server} answers, but not as a mail server does")));
-                return steps;
-            }
+            Ok(true) => steps.ok("connect", format!("{server} {how}{user}")),
+            Ok(false) => return steps.wrong("connect", format!("{server} answers, but not as a mail server does")),
             Err(e) => {
                 let step = if matches!(e, NotifyError::SignIn(_)) { "sign in" } else { "connect" };
-                steps.push((step.into(), false, e.to_string()));
-                return steps;
+                return steps.wrong(step, e.to_string());
             }
         }
-        steps.push(match self.send(message).await {
-            Ok(()) => ("send".into(), true, format!("taken for {}", self.settings.to.join(", "))),
-            Err(e) => ("send".into(), false, e.to_string()),
-        });
-        steps
+        match self.send(message).await {
+            Ok(()) => steps.ok("send", format!("taken for {}", self.settings.to.join(", "))),
+            Err(e) => steps.wrong("send", e.to_string()),
+        }
     }
 }

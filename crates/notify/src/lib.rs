@@ -15,6 +15,3 @@ use std::time::Duration;
 
 /// A connection, a sign-in or an answer that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// A step of a test: what was tried, whether it went well, what was seen or what to do.
-pub type Step = (String, bool, String);

@@ -1,7 +1,8 @@
 //! Webhooks: one POST, in the shape that its receiver reads.
 
 use crate::address::{is_private, resolve};
-use crate::{LIMIT, Message, NotifyError, Step};
+use crate::{LIMIT, Message, NotifyError};
+use backup_model::Steps;
 use backup_model::{Alert, WebhookForm};
 use reqwest::{Client, Url};
 use serde_json::{Value, json};
@@ -203,27 +204,22 @@ impl Hook {
     }
 
     /// Tries every step, and sends a message at the end.
-    pub async fn test(&self, message: &Message, alerts: &[Alert], from: &str) -> Vec<Step> {
-        let mut steps: Vec<Step> = Vec::new();
+    pub async fn test(&self, message: &Message, alerts: &[Alert], from: &str, steps: &mut Steps) {
         let (url, host) = match self.target(message.good) {
             Ok(target) => target,
-            Err(e) => return vec![("settings".into(), false, e.to_string())],
+            Err(e) => return steps.wrong("settings", e.to_string()),
         };
         match self.addresses(&url, &host).await {
             Ok(list) => {
                 let shown: Vec<String> = list.iter().map(|a| a.ip().to_string()).collect();
-                steps.push(("resolve".into(), true, format!("{host}: {}", shown.join(", "))));
+                steps.ok("resolve", format!("{host}: {}", shown.join(", ")));
             }
-            Err(e) => {
-                steps.push(("resolve".into(), false, e.to_string()));
-                return steps;
-            }
+            Err(e) => return steps.wrong("resolve", e.to_string()),
         }
-        steps.push(match self.post(message, alerts, from).await {
-            Ok(status) => ("send".into(), true, format!("answered {status}")),
-            Err(e @ NotifyError::Connect(_)) => ("connect".into(), false, e.to_string()),
-            Err(e) => ("send".into(), false, e.to_string()),
-        });
-        steps
+        match self.post(message, alerts, from).await {
+            Ok(status) => steps.ok("send", format!("answered {status}")),
+            Err(e @ NotifyError::Connect(_)) => steps.wrong("connect", e.to_string()),
+            Err(e) => steps.wrong("send", e.to_string()),
+        }
     }
 }

@@ -18,7 +18,7 @@ mod webdav;
 pub use error::StoreError;
 pub use open::{Secrets, open};
 pub use receiver::ReceiverClient;
-pub use test::{Step, test};
+pub use test::test;
 
 use async_trait::async_trait;
 use std::path::PathBuf;

@@ -264,6 +264,12 @@ impl Mariadb {
         format!("mariadb://{account}@/{databases}?socket={}", self.socket().display())
     }
 
+    /// The client program, which signs in as root.
+    #[must_use]
+    pub fn client(&self) -> Command {
+        self.command(&self.client)
+    }
+
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.args(["--no-defaults", "-uroot"]).arg(format!("--socket={}", self.socket().display())).stdin(Stdio::null());

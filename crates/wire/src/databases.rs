@@ -66,6 +66,8 @@ pub struct TestStep {
     pub ok: bool,
     /// What was seen, or what is wrong and what to do.
     pub text: String,
+    /// How long it took.
+    pub seconds: f64,
 }
 
 /// A restore into a database.

@@ -4,7 +4,7 @@ import { IconCheck, IconPlugConnected, IconX } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import type { TestStep } from "../api/client";
 import { useText, type Key } from "../i18n";
-import { ErrorBox, useToast } from "./basics";
+import { ErrorBox, useFormat, useToast } from "./basics";
 
 /** A button that tries something out, and every step with what came of it. */
 export function Test({
@@ -17,6 +17,7 @@ export function Test({
   label?: string;
 }) {
   const { t, maybe } = useText();
+  const f = useFormat();
   const toast = useToast();
   const test = useMutation({
     mutationFn: run,
@@ -61,6 +62,9 @@ export function Test({
                 </Text>{" "}
                 <Text size="sm" span className="mono">
                   <Said text={step.text} />
+                </Text>{" "}
+                <Text size="xs" c="dimmed" span>
+                  {f.duration(step.seconds)}
                 </Text>
               </List.Item>
             ))}

@@ -6,6 +6,21 @@ export function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
+const bytesOf = (b64: string) => Uint8Array.from(atob(b64), (c) => c.charCodeAt(0));
+
+/** A name that is not UTF-8, as text for people. */
+export const shownBytes = (b64: string) => new TextDecoder().decode(bytesOf(b64));
+
+/** The same as bash, zsh and ksh take it, to the byte. */
+export function quoteBytes(b64: string): string {
+  const word = [...bytesOf(b64)].map((byte) =>
+    byte < 32 || byte > 126 || byte === 39 || byte === 92
+      ? `\\x${byte.toString(16).padStart(2, "0")}`
+      : String.fromCharCode(byte),
+  );
+  return `$'${word.join("")}'`;
+}
+
 /** A command line from its words; what is null or empty is left out. */
 export function command(...words: (string | null | undefined | false)[]): string {
   const real = words.filter((word): word is string => typeof word === "string");

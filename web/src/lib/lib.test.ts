@@ -3,7 +3,7 @@ import type { Schedule, Status } from "../api/client";
 import { pairs, textsOf } from "../i18n/pairs";
 import { tongueOf } from "../i18n";
 import { roundUp } from "../components/Bars";
-import { command, curl, quote, scheduleCommand } from "./cli";
+import { command, curl, quote, quoteBytes, scheduleCommand, shownBytes } from "./cli";
 import { changed, entryCommand } from "./entry";
 import { duration, size } from "./format";
 import { pages } from "./paging";
@@ -218,4 +218,10 @@ describe("entries", () => {
     const hook = entryCommand("notifier", "add", "hook", { url: "https://x", token: "t0ken", allow_private: true });
     expect(hook).toBe("backupctl notifier add hook --webhook https://x --token-file FILE --allow-private");
   });
+});
+
+it("names of any bytes are written to the byte", () => {
+  const b64 = btoa("caf\xe9/it's");
+  expect(quoteBytes(b64)).toBe("$'caf\\xe9/it\\x27s'");
+  expect(shownBytes(b64)).toBe("caf\ufffd/it's");
 });

@@ -22,6 +22,8 @@ const ENOUGH = 8;
 /** What is longer than this is somebody else's output. */
 const MAX_LENGTH = 4000;
 const MAX_DEPTH = 8;
+/** So many sentences are remembered. */
+const MAX_KNOWN = 1000;
 
 const letters = (text: string) => text.replace(/[^\p{L}]/gu, "").length;
 
@@ -126,5 +128,16 @@ export function translator(heads: Record<string, string>, ...tables: Table[]): (
     }
     return null;
   }
-  return (text) => say(text.trim(), 0);
+  // Long lists say the same again and again.
+  const known = new Map<string, string | null>();
+  return (text) => {
+    const sentence = text.trim();
+    let said = known.get(sentence);
+    if (said === undefined) {
+      if (known.size >= MAX_KNOWN) known.clear();
+      said = say(sentence, 0);
+      known.set(sentence, said);
+    }
+    return said;
+  };
 }

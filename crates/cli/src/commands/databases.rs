@@ -8,7 +8,7 @@ use crate::output::{self, line, safe, table};
 use crate::password;
 use crate::progress::{code, tell, wait};
 use backup_client::{Method, encode};
-use backup_model::{DatabaseEngine, DatabaseUrl, Databases};
+use backup_model::{DatabaseEngine, DatabaseUrl, Databases, format_duration};
 use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, RunEvent, RunView, TestStep};
 use std::path::Path;
 
@@ -97,7 +97,8 @@ pub(super) fn steps(c: &Context, page: &Page<TestStep>, good: &str, bad: &str) -
         output::json(page)?;
     } else {
         for step in &page.items {
-            line(format!("{:4} {:10} {}", if step.ok { "ok" } else { "FAIL" }, step.step, safe(&step.text)))?;
+            let took = format_duration(step.seconds);
+            line(format!("{:4} {:10} {}  ({took})", if step.ok { "ok" } else { "FAIL" }, step.step, safe(&step.text)))?;
         }
         line(if well { good } else { bad })?;
     }

@@ -10,11 +10,15 @@ mod postgres;
 pub(crate) use mysql::MysqlReader;
 pub(crate) use postgres::PostgresReader;
 
+use backup_model::DatabaseEngine;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Bytes of one statement that are held to decide about it; a longer one is decided by its begin.
-const HELD: usize = 64 << 10;
+const HELD: usize = 256 << 10;
+
+/// Bytes of a word that are awaited to tell what it is; no word that means something is as long.
+const WORD: usize = 1024;
 
 /// What becomes of a statement.
 pub(crate) enum Verdict {
@@ -77,6 +81,45 @@ impl Counted {
     }
 }
 
+/// Reads a plain dump in pieces of so many bytes, as backups and restores do: answers what is loaded of it, the begin of
+/// each statement, and the rows of each table, or that it is refused.
+///
+/// # Errors
+/// It is cut, or holds what no dump holds.
+pub fn scan_dump(engine: DatabaseEngine, dump: &[u8], piece: usize) -> std::io::Result<Scanned> {
+    let mut begins = Vec::new();
+    let mut loaded = Vec::new();
+    let mut out = |bytes: &[u8]| {
+        loaded.extend_from_slice(bytes);
+        Ok(())
+    };
+    let judge = |text: &[u8]| {
+        begins.push(text[..text.len().min(HELD)].to_vec());
+        Verdict::Keep
+    };
+    let counted = if engine == DatabaseEngine::Postgresql {
+        let mut reader = PostgresReader::new(Some(Box::new(judge)));
+        dump.chunks(piece).try_for_each(|piece| reader.feed(piece, &mut out))?;
+        reader.finish(&mut out)?
+    } else {
+        let mut reader = MysqlReader::new(Some(Box::new(judge)));
+        dump.chunks(piece).try_for_each(|piece| reader.feed(piece, &mut out))?;
+        reader.finish(&mut out)?
+    };
+    Ok(Scanned { loaded, begins, tables: counted.tables })
+}
+
+/// What was read of a dump.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Scanned {
+    /// What goes to the client program.
+    pub loaded: Vec<u8>,
+    /// The begin of each statement.
+    pub begins: Vec<Vec<u8>>,
+    /// Rows of each table.
+    pub tables: BTreeMap<String, u64>,
+}
+
 /// The name of a table for people and for comparison: parts that are no plain words are quoted.
 pub(crate) fn table_key(parts: &[String]) -> String {
     let plain = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -97,16 +140,17 @@ impl Statement {
         self.text.is_empty() && self.decided.is_none()
     }
 
-    fn push(&mut self, bytes: &[u8], judge: &mut Option<Box<Judge<'_>>>, out: &mut Out<'_>) -> std::io::Result<()> {
+    /// Takes more of it; answers whether it has become too long to be held.
+    fn push(&mut self, bytes: &[u8], judge: &mut Option<Box<Judge<'_>>>, out: &mut Out<'_>) -> std::io::Result<bool> {
         if let Some(keep) = self.decided {
-            return if keep { out(bytes) } else { Ok(()) };
+            return if keep { out(bytes).map(|()| false) } else { Ok(false) };
         }
         self.text.extend_from_slice(bytes);
         if self.text.len() > HELD {
             let keep = emit(&self.text, judge, out)?;
             self.decided = Some(keep);
         }
-        Ok(())
+        Ok(self.decided.is_some())
     }
 
     /// Ends it: what it was, as far as it was held, and whether it is kept.
@@ -127,27 +171,65 @@ fn emit(text: &[u8], judge: &mut Option<Box<Judge<'_>>>, out: &mut Out<'_>) -> s
     }
 }
 
+/// Whose SQL it is: what begins a comment, and what ends one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Comments are nested, and a carriage return ends those of a line (`psqlscan.l`, `scan.l`).
+    Postgres,
+    /// What stands in `/*! … */` counts; backslashes may mean something in texts.
+    Mysql { escapes: bool },
+}
+
+/// Bytes of the comment that a text begins with, up to its end; 0 if it begins with none.
+fn comment(text: &[u8], dialect: Dialect) -> usize {
+    if text.starts_with(b"--") {
+        let end = match dialect {
+            Dialect::Postgres => memchr::memchr2(b'\n', b'\r', text),
+            Dialect::Mysql { .. } => memchr::memchr(b'\n', text),
+        };
+        return end.unwrap_or(text.len());
+    }
+    if !text.starts_with(b"/*") {
+        return 0;
+    }
+    if dialect != Dialect::Postgres {
+        return memchr::memmem::find(text, b"*/").map_or(text.len(), |n| n + 2);
+    }
+    let (mut i, mut depth) = (2, 1);
+    while i < text.len() && depth > 0 {
+        match &text[i..(i + 2).min(text.len())] {
+            b"/*" => (i, depth) = (i + 2, depth + 1),
+            b"*/" => (i, depth) = (i + 2, depth - 1),
+            _ => i += 1,
+        }
+    }
+    i
+}
+
 /// The words of a statement's begin: plain words in capitals, quoted names as they are with their quote in front.
-/// Comments are passed over; what stands in `/*! … */` counts.
-pub(crate) fn words(text: &[u8], limit: usize) -> Vec<String> {
+/// Comments are passed over.
+pub(crate) fn words(text: &[u8], limit: usize, dialect: Dialect) -> Vec<String> {
     let mut out = Vec::new();
     let mut i = 0;
     while i < text.len() && out.len() < limit {
         match text[i] {
-            b'-' if text[i..].starts_with(b"--") => i += memchr::memchr(b'\n', &text[i..]).unwrap_or(text.len() - i),
-            b'/' if text[i..].starts_with(b"/*!") || text[i..].starts_with(b"/*M!") => {
+            b'/' if dialect != Dialect::Postgres && (text[i..].starts_with(b"/*!") || text[i..].starts_with(b"/*M!")) => {
                 i += 3 + usize::from(text[i + 2] == b'M');
                 while text.get(i).is_some_and(u8::is_ascii_digit) {
                     i += 1;
                 }
             }
-            b'/' if text[i..].starts_with(b"/*") => {
-                i += memchr::memmem::find(&text[i..], b"*/").map_or(text.len() - i, |n| n + 2)
-            }
-            quote @ (b'"' | b'`' | b'\'') => {
+            b'-' | b'/' if comment(&text[i..], dialect) > 0 => i += comment(&text[i..], dialect),
+            quote @ (b'"' | b'`' | b'\'') if quote != b'`' || dialect != Dialect::Postgres => {
                 let mut name = vec![quote];
                 i += 1;
                 while i < text.len() {
+                    if text[i] == b'\\' && quote != b'`' && dialect == (Dialect::Mysql { escapes: true }) {
+                        i += 1;
+                        name.extend(text.get(i));
+                        i += 1;
+                        continue;
+                    }
                     if text[i] == quote {
                         if text.get(i + 1) != Some(&quote) {
                             break;
@@ -167,7 +249,7 @@ pub(crate) fn words(text: &[u8], limit: usize) -> Vec<String> {
                 }
                 out.push(String::from_utf8_lossy(&text[start..i]).to_uppercase());
             }
-            b if b.is_ascii_whitespace() || b == b'*' || b == b'/' => i += 1,
+            b if b.is_ascii_whitespace() || matches!(b, b'*' | b'/' | 0x0b) => i += 1,
             b => {
                 out.push((b as char).to_string());
                 i += 1;

@@ -1,6 +1,6 @@
 //! Dumps of `mysqldump` and `mariadb-dump`.
 
-use super::{Counted, DumpText, Judge, Out, Statement, joined, table_key, words};
+use super::{Counted, Dialect, DumpText, Judge, Out, Statement, WORD, joined, table_key, words};
 use std::io;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -10,6 +10,8 @@ enum State {
     Text(u8),
     /// In a name in backticks.
     Name,
+    /// In a word or number that is too long to mean something.
+    LongWord,
     LineComment,
     BlockComment,
     /// A `DELIMITER` line.
@@ -77,6 +79,15 @@ fn check_gap(gap: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_'
+}
+
+/// What the client takes for a space (my_isspace): the vertical tab too.
+fn is_space(b: u8) -> bool {
+    b.is_ascii_whitespace() || b == 0x0b
+}
+
 /// Reads a dump of MySQL or MariaDB that comes in pieces.
 pub(crate) struct MysqlReader<'a> {
     state: State,
@@ -86,6 +97,8 @@ pub(crate) struct MysqlReader<'a> {
     line: Vec<u8>,
     rest: Vec<u8>,
     delimiter: Vec<u8>,
+    /// Whether backslashes mean something in texts (`NO_BACKSLASH_ESCAPES` of `sql_mode`).
+    escapes: bool,
     /// In `/*! … */`, whose contents count.
     executable: bool,
     insert: Option<String>,
@@ -113,20 +126,21 @@ impl<'a> MysqlReader<'a> {
             line: Vec::new(),
             rest: Vec::new(),
             delimiter: b";".to_vec(),
+            escapes: true,
             executable: false,
             insert: None,
             rows: 0,
         }
     }
 
-    /// The end: what the dump holds.
+    /// The end: what the dump holds. What is left to be loaded goes to `out`.
     ///
     /// # Errors
     /// It does not end where a dump ends.
-    pub(crate) fn finish(mut self) -> io::Result<Counted> {
+    pub(crate) fn finish(mut self, out: &mut Out<'_>) -> io::Result<Counted> {
         if !self.rest.is_empty() {
             let rest = std::mem::take(&mut self.rest);
-            self.bytes(&rest, true, &mut |_| Ok(()))?;
+            self.bytes(&rest, true, out)?;
         }
         if self.state == State::LineComment {
             self.end_comment();
@@ -140,12 +154,23 @@ impl<'a> MysqlReader<'a> {
         Ok(self.counted)
     }
 
+    fn dialect(&self) -> Dialect {
+        Dialect::Mysql { escapes: self.escapes }
+    }
+
     fn pending(&self) -> bool {
-        self.statement.text.iter().any(|b| !b.is_ascii_whitespace()) || self.statement.decided.is_some()
+        self.statement.text.iter().any(|b| !is_space(*b)) || self.statement.decided.is_some()
     }
 
     fn push(&mut self, bytes: &[u8], out: &mut Out<'_>) -> io::Result<()> {
-        self.statement.push(bytes, &mut self.judge, out)
+        if self.statement.push(bytes, &mut self.judge, out)? {
+            // What it sets may stand behind what is held.
+            let first = words(&self.statement.text, 1, self.dialect());
+            if first.first().is_none_or(|w| w == "SET") {
+                return Err(bad("it holds a statement that is longer than a dump's"));
+            }
+        }
+        Ok(())
     }
 
     fn bytes(&mut self, bytes: &[u8], last: bool, out: &mut Out<'_>) -> io::Result<()> {
@@ -160,6 +185,15 @@ impl<'a> MysqlReader<'a> {
                     if rest[end - 1] == b'`' {
                         self.state = State::Plain;
                     }
+                    self.push(&rest[..end], out)?;
+                    end
+                }
+                State::LongWord => {
+                    let end = rest.iter().position(|b| !is_word(*b));
+                    if end.is_some() {
+                        self.state = State::Plain;
+                    }
+                    let end = end.unwrap_or(rest.len());
                     self.push(&rest[..end], out)?;
                     end
                 }
@@ -205,7 +239,8 @@ impl<'a> MysqlReader<'a> {
 
     /// A text, up to its end or that of the piece.
     fn text(&mut self, quote: u8, rest: &[u8], last: bool, out: &mut Out<'_>) -> io::Result<usize> {
-        let Some(n) = memchr::memchr2(quote, b'\\', rest) else {
+        let found = if self.escapes { memchr::memchr2(quote, b'\\', rest) } else { memchr::memchr(quote, rest) };
+        let Some(n) = found else {
             self.push(rest, out)?;
             return Ok(rest.len());
         };
@@ -242,7 +277,10 @@ impl<'a> MysqlReader<'a> {
             } else {
                 let found = memchr::memchr3(b'(', b'\'', b';', from);
                 check_gap(&from[..found.unwrap_or(from.len())])?;
-                let Some(n) = found else { break rest.len() };
+                let Some(n) = found else {
+                    // It may be the half of something strange.
+                    break rest.len() - usize::from(!last && from.ends_with(b"-"));
+                };
                 i += n + 1;
                 match from[n] {
                     b'(' => self.rows += 1,
@@ -267,7 +305,7 @@ impl<'a> MysqlReader<'a> {
             return Ok(0);
         }
         if !self.pending() {
-            if first.is_ascii_whitespace() {
+            if is_space(first) {
                 out(&rest[..1])?;
                 return Ok(1);
             }
@@ -283,7 +321,7 @@ impl<'a> MysqlReader<'a> {
                 self.state = State::LineComment;
                 return self.begin_line(rest, out);
             }
-            b'-' if rest.starts_with(b"--") && rest.get(2).is_none_or(u8::is_ascii_whitespace) => {
+            b'-' if rest.starts_with(b"--") && (!self.pending() || rest.get(2).is_none_or(|b| is_space(*b) || *b == 0)) => {
                 self.state = State::LineComment;
                 return self.begin_line(rest, out);
             }
@@ -330,7 +368,7 @@ impl<'a> MysqlReader<'a> {
                     return Ok(n);
                 }
             }
-            b if b.is_ascii_alphanumeric() || b == b'_' => return self.word(rest, last, out),
+            b if is_word(b) => return self.word(rest, last, out),
             _ => {}
         }
         self.push(&rest[..1], out)?;
@@ -346,24 +384,32 @@ impl<'a> MysqlReader<'a> {
     }
 
     fn word(&mut self, rest: &[u8], last: bool, out: &mut Out<'_>) -> io::Result<usize> {
-        let end = rest.iter().position(|b| !(b.is_ascii_alphanumeric() || *b == b'_'));
-        if end.is_none() && !last && rest.len() < 1024 {
+        let end = rest.iter().position(|b| !is_word(*b));
+        if end.is_none() && !last && rest.len() <= WORD {
             return Ok(0);
         }
         let end = end.unwrap_or(rest.len());
+        if end > WORD {
+            // However the pieces fall: its end is no word of its own.
+            self.state = State::LongWord;
+            self.push(&rest[..end], out)?;
+            return Ok(end);
+        }
         let word = String::from_utf8_lossy(&rest[..end.min(32)]).to_uppercase();
-        if !self.pending() {
-            if word == "DELIMITER" {
+        // The client leaves comments out, and may find a command of its own behind them.
+        if !self.pending() || self.statement.decided.is_none() && words(&self.statement.text, 1, self.dialect()).is_empty() {
+            if word == "DELIMITER" && !self.pending() {
                 self.line.clear();
                 self.state = State::Delimiter;
                 return Ok(end);
             }
-            if COMMANDS.contains(&word.as_str()) {
+            if word == "DELIMITER" || COMMANDS.contains(&word.as_str()) {
                 return Err(bad(format!("it holds {word}, a command of the client program, which no dump of ours holds")));
             }
         }
-        if word == "VALUES" && self.statement.decided.is_none() && !self.executable && self.delimiter == b";" {
-            let words = words(&self.statement.text, 8);
+        // In this mode texts are read otherwise, which rows of dumps never are.
+        if word == "VALUES" && self.escapes && self.statement.decided.is_none() && !self.executable && self.delimiter == b";" {
+            let words = words(&self.statement.text, 8, self.dialect());
             if matches!(words.first().map(String::as_str), Some("INSERT" | "REPLACE"))
                 && let Some(table) = words.iter().find_map(|w| w.strip_prefix('`'))
             {
@@ -383,8 +429,13 @@ impl<'a> MysqlReader<'a> {
             *self.counted.tables.entry(table).or_default() += std::mem::take(&mut self.rows);
             return Ok(());
         }
-        let words = words(&text, 60);
+        let words = words(&text, 60, self.dialect());
         let first: Vec<&str> = words.iter().take(2).map(String::as_str).collect();
+        if first.first() == Some(&"SET")
+            && let Some(set) = words.windows(3).find(|w| w[0] == "SQL_MODE" && w[1] == "=")
+        {
+            self.escapes = !set[2].contains("NO_BACKSLASH_ESCAPES");
+        }
         if matches!(first.as_slice(), ["CREATE" | "DROP" | "ALTER", "DATABASE" | "SCHEMA"]) {
             return Err(bad("it makes or changes a whole database, which no dump of ours does"));
         }
@@ -436,47 +487,17 @@ impl<'a> MysqlReader<'a> {
 mod tests {
     use super::*;
 
-    const DUMP: &[u8] = br#"/*M!999999\- enable the sandbox mode */
--- MariaDB dump 10.19  Distrib 10.11.19-MariaDB
-/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;
-DROP TABLE IF EXISTS `we``ird;t`;
-/*!40101 SET character_set_client = utf8mb4 */;
-CREATE TABLE `we``ird;t` (
-  `a` int(11) NOT NULL DEFAULT 0 COMMENT 'it''s; (a) \' comment',
-  PRIMARY KEY (`a`)
-) ENGINE=InnoDB;
-LOCK TABLES `we``ird;t` WRITE;
-INSERT INTO `we``ird;t` VALUES
-(1,'a(b);','\\'),
-(2,'it\'s'' (x)',NULL),
-(3,'',_binary 0xDEAD);
-INSERT INTO `we``ird;t` (`a`,`b(`) VALUES (4,'\n\\! touch x'),(5,';');
-UNLOCK TABLES;
-CREATE TABLE `empty` (`a` int);
-/*!50001 CREATE VIEW `v` AS SELECT 1 AS `a`*/;
-/*!50003 SET sql_mode = '' */ ;
-DELIMITER ;;
-/*!50003 CREATE*/ /*!50017 DEFINER=`root`@`localhost`*/ /*!50003 TRIGGER tr BEFORE INSERT ON t FOR EACH ROW
-begin set new.a = 1; insert into x values (1),(2); end */;;
-CREATE DEFINER=`root`@`localhost` PROCEDURE `p`()
-begin select ';;'; system_thing(); end ;;
-DELIMITER ;
-/*!50001 CREATE ALGORITHM=UNDEFINED */
-/*!50013 DEFINER=`root`@`localhost` SQL SECURITY DEFINER */
-/*!50001 VIEW `v` AS select 1 AS `a` */;
--- Dump completed on 2026-11-21
-"#;
+    const DUMP: &[u8] = include_bytes!("../../../../fuzz/corpus/dump_mysql/whole.sql");
 
     fn read(dump: &[u8], step: usize) -> io::Result<(Counted, Vec<u8>)> {
         let mut reader = MysqlReader::new(None);
         let mut out = Vec::new();
-        for piece in dump.chunks(step) {
-            reader.feed(piece, &mut |b| {
-                out.extend_from_slice(b);
-                Ok(())
-            })?;
-        }
-        Ok((reader.finish()?, out))
+        let mut keep = |b: &[u8]| {
+            out.extend_from_slice(b);
+            Ok(())
+        };
+        dump.chunks(step).try_for_each(|piece| reader.feed(piece, &mut keep))?;
+        Ok((reader.finish(&mut keep)?, out))
     }
 
     #[test]
@@ -496,6 +517,22 @@ DELIMITER ;
     }
 
     #[test]
+    fn backslashes_mean_what_the_mode_says() {
+        let dump = br"/*!50003 SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES' */ ;
+DELIMITER ;;
+CREATE PROCEDURE `q`() begin select '\'; select 'a;;'; end ;;
+DELIMITER ;
+/*!50003 SET @saved = @@sql_mode, sql_mode = @saved_sql_mode */ ;
+INSERT INTO `t` VALUES ('it\'s;'),('b');
+-- Dump completed
+";
+        for step in [1, 3, 1000] {
+            let (counted, _) = read(dump, step).expect("a dump");
+            assert_eq!((counted.objects["routine"], counted.tables["t"]), (1, 2), "{step}");
+        }
+    }
+
+    #[test]
     fn what_is_cut_or_hostile_is_refused() {
         for end in 0..DUMP.len() - 17 {
             assert!(read(&DUMP[..end], 50).is_err(), "cut at {end}");
@@ -511,9 +548,21 @@ DELIMITER ;
             "USE mysql;",
             "DROP DATABASE other;",
             "/*!50000 \\! touch x */;",
+            "/* x */system touch x;",
+            "/*!50000 */ system touch x;",
+            "/* x */ DELIMITER //\n",
+            // The client takes -- for a comment where a statement begins, whatever stands behind it.
+            "--x'\n\\! touch x\n--x'\n",
+            "SELECT 1;--x'\n\\! touch x\n--x'\n",
+            "SELECT 1 --\0'\n;\n\\! touch x\n--x'\n",
+            "SELECT 1 --\x0b'\n;\n\\! touch x\n--x'\n",
+            "INSERT INTO `t` VALUES (1)-- '\n;\n\\! touch x\n-- '\n",
+            &format!("SET /*{}*/ sql_mode = 'NO_BACKSLASH_ESCAPES';\nSELECT '\\';\n\\! touch x\n--';", " ".repeat(1 << 19)),
+            "SET @x = 'a\\', sql_mode = \\'', @y = 'x,NO_BACKSLASH_ESCAPES';\nSELECT '\\'';\n\\! touch x\n--';",
+            "/*!50003 SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES' */ ;\nSELECT '\\';\n\\! touch x\n--';",
         ] {
             let dump = [hostile.as_bytes(), b"\n-- Dump completed on x\n"].concat();
-            for step in [1, 5, 1000] {
+            for step in [1, 5, 27, 1000] {
                 assert!(read(&dump, step).is_err(), "{hostile}");
             }
         }

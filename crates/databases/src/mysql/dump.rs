@@ -151,7 +151,7 @@ pub(crate) fn dump(c: &Connection, plan: &CopyPlan, out: Target<'_>, watch: &dyn
         out(text.as_bytes()).map_err(DatabaseError::io(format!("keep the dump of {database}")))?;
         bytes += text.len() as u64;
     }
-    let mut counted = reader.finish().map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
+    let mut counted = reader.finish(&mut |_| Ok(())).map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
     let after = inventory(&server, database, watch)?;
     if before != after {
         return Err(DatabaseError::Changed(format!("{database} does not hold the same tables and routines any more")));
@@ -190,7 +190,7 @@ pub(crate) fn dump_users(c: &Connection, out: Target<'_>, watch: &dyn Watch) -> 
     if server.vendor == DatabaseEngine::Mariadb {
         let mut reader = MysqlReader::new(None);
         let bytes = pump(start(c, &tool, None, &["--system=users"])?, &mut reader, out, "users", watch)?;
-        let mut counted = reader.finish().map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
+        let mut counted = reader.finish(&mut |_| Ok(())).map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
         counted = Counted { objects: BTreeMap::new(), ..counted };
         return Ok(Copied { facts: facts(counted), bytes });
     }

@@ -4,7 +4,7 @@
 use super::dump::inventory;
 use super::server::{Server, ident, literal, start};
 use crate::connection::Connection;
-use crate::dump_text::{MysqlReader, Verdict, words};
+use crate::dump_text::{Dialect, MysqlReader, Verdict, words};
 use crate::restore::{
     Open, RestoreFrom, RestorePlan, Restored, differences, holds_something, must_be_empty, number_of, same_objects,
 };
@@ -70,7 +70,7 @@ fn without_definer(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn judge(plan: &RestorePlan, strip_definer: bool, text: &[u8]) -> Verdict {
-    let first = words(text, 3);
+    let first = words(text, 3, Dialect::Mysql { escapes: true });
     let first: Vec<&str> = first.iter().map(String::as_str).collect();
     match first.as_slice() {
         ["INSERT" | "REPLACE", ..] | ["LOCK" | "UNLOCK", "TABLES", ..] if plan.metadata_only => Verdict::Drop,
@@ -116,7 +116,7 @@ fn load(
         Err(e) => return Err(explain(running.failure(e))),
     }
     stream.finish().map_err(DatabaseError::Refused)?;
-    let counted = reader.finish().map_err(|e| DatabaseError::Refused(e.to_string()))?;
+    let counted = reader.finish(&mut |bytes| running.write(bytes)).map_err(|e| DatabaseError::Refused(e.to_string()))?;
     running.finish().map_err(explain)?;
     Ok(counted.tables)
 }

@@ -1,11 +1,11 @@
 //! Signing in, asking questions, choosing client programs, reading grants.
 
-use crate::connection::{Connection, Step};
+use crate::connection::Connection;
 use crate::process::Running;
 use crate::secret_file::SecretFile;
 use crate::tools::{Tool, find, handed_over, version_in};
 use crate::{DatabaseError, Watch};
-use backup_model::{DatabaseEngine, Databases, Tls};
+use backup_model::{DatabaseEngine, Databases, Steps, Tls};
 
 /// Databases that are the server's own.
 const SYSTEM: &str = "'information_schema', 'performance_schema', 'mysql', 'sys'";
@@ -304,10 +304,10 @@ pub(super) fn missing_rights(
     )))
 }
 
-pub(crate) fn test(c: &Connection, watch: &dyn Watch, tell: &mut dyn FnMut(Step)) {
+pub(crate) fn test(c: &Connection, watch: &dyn Watch, steps: &mut Steps) {
     let server = match Server::open(c, watch) {
         Ok(server) => server,
-        Err(e @ DatabaseError::NoProgram { .. }) => return tell(Step::wrong("client", e.to_string())),
+        Err(e @ DatabaseError::NoProgram { .. }) => return steps.wrong("client", e.to_string()),
         Err(e) => {
             let text = e.to_string();
             let remedy = if text.contains("Access denied") {
@@ -317,15 +317,15 @@ pub(crate) fn test(c: &Connection, watch: &dyn Watch, tell: &mut dyn FnMut(Step)
             } else {
                 "check host, port or socket, that the server runs, and that it listens there (bind-address)".to_owned()
             };
-            return tell(Step::wrong("connect", format!("{text}; {remedy}")));
+            return steps.wrong("connect", format!("{text}; {remedy}"));
         }
     };
     let user = server.value("SELECT CURRENT_USER()", watch).unwrap_or_default();
-    tell(Step::ok("connect", format!("signed in on {} as {user}", c.place())));
-    tell(Step::ok("version", format!("{} {}", server.vendor.title(), server.version_text)));
+    steps.ok("connect", format!("signed in on {} as {user}", c.place()));
+    steps.ok("version", format!("{} {}", server.vendor.title(), server.version_text));
     match server.dumper().and_then(|dump| Ok((dump, server.loader()?))) {
-        Ok((dump, load)) => tell(Step::ok("client", format!("{}; {}", dump.title(), load.title()))),
-        Err(e) => tell(Step::wrong("client", e.to_string())),
+        Ok((dump, load)) => steps.ok("client", format!("{}; {}", dump.title(), load.title())),
+        Err(e) => steps.wrong("client", e.to_string()),
     }
     let names = match &c.settings().url.databases {
         Databases::List(names) => Ok(names.clone()),
@@ -333,7 +333,7 @@ pub(crate) fn test(c: &Connection, watch: &dyn Watch, tell: &mut dyn FnMut(Step)
     };
     let names = match names {
         Ok(names) => names,
-        Err(e) => return tell(Step::wrong("databases", e.to_string())),
+        Err(e) => return steps.wrong("databases", e.to_string()),
     };
     for name in names {
         let sql = format!(
@@ -345,20 +345,20 @@ pub(crate) fn test(c: &Connection, watch: &dyn Watch, tell: &mut dyn FnMut(Step)
                 let row = rows.into_iter().next().unwrap_or_default();
                 let number = |n: usize| row.get(n).and_then(|v| v.parse::<u64>().ok()).unwrap_or(0);
                 if number(2) == 0 {
-                    tell(Step::wrong(
+                    steps.wrong(
                         "databases",
                         format!("{name} is not there, or the account may not see it; check its name in the URL"),
-                    ));
+                    );
                     continue;
                 }
-                tell(Step::ok("databases", format!("{name}: {} tables, {}", number(0), backup_model::format_size(number(1)))));
+                steps.ok("databases", format!("{name}: {} tables, {}", number(0), backup_model::format_size(number(1))));
                 match missing_rights(&server, &name, true, watch) {
-                    Ok(None) => tell(Step::ok("rights", format!("{name}: all can be read"))),
-                    Ok(Some(lacks)) => tell(Step::wrong("rights", lacks)),
-                    Err(e) => tell(Step::wrong("rights", format!("{name}: {e}"))),
+                    Ok(None) => steps.ok("rights", format!("{name}: all can be read")),
+                    Ok(Some(lacks)) => steps.wrong("rights", lacks),
+                    Err(e) => steps.wrong("rights", format!("{name}: {e}")),
                 }
             }
-            Err(e) => tell(Step::wrong("databases", format!("{name}: {e}"))),
+            Err(e) => steps.wrong("databases", format!("{name}: {e}")),
         }
     }
 }

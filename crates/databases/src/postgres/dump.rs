@@ -143,7 +143,7 @@ pub(crate) fn dump(c: &Connection, plan: &CopyPlan, out: Target<'_>, watch: &dyn
         }
         counted
     } else {
-        let counted = reader.finish().map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
+        let counted = reader.finish(&mut |_| Ok(())).map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
         if plan.content != Content::Data {
             let missing = counted.missing(&made);
             if !missing.is_empty() {
@@ -184,7 +184,7 @@ pub(crate) fn dump_roles(c: &Connection, out: Target<'_>, watch: &dyn Watch) -> 
     let mut reader = PostgresReader::new(None);
     let (bytes, said) = take(sign_in.start(&tool, &arguments)?, Some(&mut reader), out, "roles", watch)?;
     warnings(&said, watch, "roles");
-    let counted = reader.finish().map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
+    let counted = reader.finish(&mut |_| Ok(())).map_err(|e| DatabaseError::Incomplete(e.to_string()))?;
     let mut facts = c.facts(DatabaseEngine::Postgresql, &server.version_text, tool.title(), None, counted);
     facts.objects.clear();
     Ok(Copied { facts, bytes })

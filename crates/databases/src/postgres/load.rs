@@ -4,7 +4,7 @@
 use super::dump::{objects, properties, tables};
 use super::server::{Server, Session, SignIn, field, ident, literal};
 use crate::connection::Connection;
-use crate::dump_text::{DumpText, PostgresReader, Verdict, words};
+use crate::dump_text::{Dialect, DumpText, PostgresReader, Verdict, words};
 use crate::restore::{RestoreFrom, RestorePlan, Restored, differences, holds_something, must_be_empty, number_of, same_objects};
 use crate::stream::{Unhurried, give};
 use crate::{DatabaseError, Watch};
@@ -95,7 +95,7 @@ fn create(server: &Server<'_>, session: &mut Session<'_>, name: &str, plan: &Res
 
 /// What is left out of a dump on its way in.
 fn judge(plan: &RestorePlan, major: u32, superuser: bool, text: &[u8]) -> Verdict {
-    let words = words(text, 8);
+    let words = words(text, 8, Dialect::Postgres);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let drop = match words.as_slice() {
         // Dumps of 17 and later set it; older servers do not know it.
@@ -172,7 +172,7 @@ fn load(
     // Only a whole dump may reach its end: psql would commit what it has when its input ends.
     let counted = match fed {
         Ok(()) if custom => plan.facts.as_ref().map(|f| f.tables.clone()).unwrap_or_default(),
-        Ok(()) => match reader.finish() {
+        Ok(()) => match reader.finish(&mut |bytes| running.write(bytes)) {
             Ok(counted) => counted.tables,
             Err(e) => return Err(DatabaseError::Refused(e.to_string())),
         },

@@ -1,11 +1,11 @@
 //! Signing in, asking questions, choosing client programs.
 
-use crate::connection::{Connection, Step};
+use crate::connection::Connection;
 use crate::process::Running;
 use crate::secret_file::SecretFile;
 use crate::tools::{Tool, find, handed_over};
 use crate::{DatabaseError, Watch};
-use backup_model::Databases;
+use backup_model::{Databases, Steps};
 use serde_json::Value;
 
 /// Names a database as SQL wants it.
@@ -270,25 +270,25 @@ pub(super) fn missing_rights(server: &Server<'_>, session: &mut Session<'_>) -> 
     )))
 }
 
-pub(crate) fn test(c: &Connection, watch: &dyn Watch, tell: &mut dyn FnMut(Step)) {
+pub(crate) fn test(c: &Connection, watch: &dyn Watch, steps: &mut Steps) {
     let opened = match &c.settings().url.databases {
         Databases::List(names) => Server::open(c, names.first().map_or("postgres", String::as_str), watch),
         Databases::All => Server::open_any(c, watch),
     };
     let (server, session) = match opened {
         Ok(opened) => opened,
-        Err(e) => return tell(connect_failed(c, &e)),
+        Err(e) => return connect_failed(c, &e, steps),
     };
     drop(session);
-    tell(Step::ok("connect", format!("signed in on {}{}", c.place(), if server.superuser { " as a superuser" } else { "" })));
-    tell(Step::ok("version", format!("PostgreSQL {}", server.version_text)));
+    steps.ok("connect", format!("signed in on {}{}", c.place(), if server.superuser { " as a superuser" } else { "" }));
+    steps.ok("version", format!("PostgreSQL {}", server.version_text));
     match server.tool("pg_dump").and_then(|dump| Ok((dump, server.loader("psql")?))) {
-        Ok((dump, psql)) => tell(Step::ok("client", format!("{}; {}", dump.title(), psql.title()))),
-        Err(e) => tell(Step::wrong("client", e.to_string())),
+        Ok((dump, psql)) => steps.ok("client", format!("{}; {}", dump.title(), psql.title())),
+        Err(e) => steps.wrong("client", e.to_string()),
     }
     let names = match c.databases(watch) {
         Ok(names) => names,
-        Err(e) => return tell(Step::wrong("databases", e.to_string())),
+        Err(e) => return steps.wrong("databases", e.to_string()),
     };
     for name in names {
         let looked = Server::open(c, &name, watch).and_then(|(server, mut session)| {
@@ -301,20 +301,20 @@ pub(crate) fn test(c: &Connection, watch: &dyn Watch, tell: &mut dyn FnMut(Step)
         });
         match looked {
             Ok((size, tables, lacks)) => {
-                tell(Step::ok("databases", format!("{name}: {tables} tables, {}", backup_model::format_size(size))));
+                steps.ok("databases", format!("{name}: {tables} tables, {}", backup_model::format_size(size)));
                 match lacks {
-                    None => tell(Step::ok("rights", format!("{name}: all can be read"))),
-                    Some(lacks) => tell(Step::wrong("rights", format!("{name}: {lacks}"))),
+                    None => steps.ok("rights", format!("{name}: all can be read")),
+                    Some(lacks) => steps.wrong("rights", format!("{name}: {lacks}")),
                 }
             }
-            Err(e) => tell(Step::wrong("databases", format!("{name}: {e}"))),
+            Err(e) => steps.wrong("databases", format!("{name}: {e}")),
         }
     }
 }
 
-fn connect_failed(c: &Connection, e: &DatabaseError) -> Step {
+fn connect_failed(c: &Connection, e: &DatabaseError, steps: &mut Steps) {
     if matches!(e, DatabaseError::NoProgram { .. }) {
-        return Step::wrong("client", e.to_string());
+        return steps.wrong("client", e.to_string());
     }
     let text = e.to_string();
     let remedy = if text.contains("password authentication failed") || text.contains("no password supplied") {
@@ -330,5 +330,5 @@ fn connect_failed(c: &Connection, e: &DatabaseError) -> Step {
     } else {
         "check the URL".to_owned()
     };
-    Step::wrong("connect", format!("{text}; {remedy}"))
+    steps.wrong("connect", format!("{text}; {remedy}"));
 }

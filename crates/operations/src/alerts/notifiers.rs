@@ -5,7 +5,7 @@ use crate::secrets::{Entry, GivenSecret};
 use crate::{App, OperationError};
 use backup_catalogue::OutboxState;
 use backup_config::{Section, Value};
-use backup_model::{AlertKind, NotifierSettings, SmtpServer};
+use backup_model::{AlertKind, NotifierSettings, SmtpServer, Step, Steps};
 
 /// A notifier to add, or what is to change of one.
 pub struct NotifierWish {
@@ -123,16 +123,18 @@ impl App {
         Ok(())
     }
 
-    /// Sends a test, step by step: name of the step, whether all is well, what was seen.
+    /// Sends a test, step by step.
     ///
     /// # Errors
     /// There is none of this name.
-    pub async fn test_notifier(&self, name: &str) -> Result<Vec<(String, bool, String)>, OperationError> {
+    pub async fn test_notifier(&self, name: &str) -> Result<Vec<Step>, OperationError> {
+        let mut steps = Steps::start();
         let settings = self.need_notifier(name)?;
         let alert = self.new_alert(AlertKind::Test, name, None, "backupctl notifier test".into());
         match self.teller(&settings).await {
-            Ok(teller) => Ok(teller.test(&[alert]).await),
-            Err(e) => Ok(vec![("settings".into(), false, e.to_string())]),
+            Ok(teller) => teller.test(&[alert], &mut steps).await,
+            Err(e) => steps.wrong("settings", e.to_string()),
         }
+        Ok(steps.into_list())
     }
 }

@@ -2,8 +2,8 @@
 
 use crate::{App, OperationError, secrets};
 use backup_catalogue::OutboxRow;
-use backup_model::{Alert, NotifierSettings, Way, WebhookUrl};
-use backup_notify::{Hook, Mail, NotifyError, Step, render};
+use backup_model::{Alert, NotifierSettings, Steps, Way, WebhookUrl};
+use backup_notify::{Hook, Mail, NotifyError, render};
 use chrono::{DateTime, Duration, Utc};
 use std::path::PathBuf;
 
@@ -40,11 +40,11 @@ impl Teller {
         }
     }
 
-    pub(super) async fn test(&self, alerts: &[Alert]) -> Vec<Step> {
+    pub(super) async fn test(&self, alerts: &[Alert], steps: &mut Steps) {
         let message = render(alerts, self.settings.language, &self.host, self.zone);
         match &self.way {
-            Told::Mail(mail) => mail.test(&message).await,
-            Told::Hook(hook) => hook.test(&message, alerts, &self.host).await,
+            Told::Mail(mail) => mail.test(&message, steps).await,
+            Told::Hook(hook) => hook.test(&message, alerts, &self.host, steps).await,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{App, OperationError, secrets};
 use backup_config::Section;
 use backup_databases::{Connection, Watch};
 use backup_engine::{LiveDatabases, Observer};
-use backup_model::{DatabaseSettings, Note};
+use backup_model::{DatabaseSettings, Note, Step, Steps};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -108,21 +108,23 @@ impl App {
         LiveDatabases { copy: Arc::new(copy), scratch: home.state().join("copies"), count: Arc::default() }
     }
 
-    /// Looks at everything that backups of a database need, step by step: name of the step, whether all is well,
-    /// what was seen.
+    /// Looks at everything that backups of a database need, step by step.
     ///
     /// # Errors
     /// There is none of this name.
-    pub async fn test_database(&self, name: &str) -> Result<Vec<(String, bool, String)>, OperationError> {
+    pub async fn test_database(&self, name: &str) -> Result<Vec<Step>, OperationError> {
+        let mut steps = Steps::start();
         let connection = match self.connection(name).await {
             Ok(connection) => connection,
             Err(e @ OperationError::NotFound(_)) => return Err(e),
-            Err(e) => return Ok(vec![("settings".to_owned(), false, e.to_string())]),
+            Err(e) => {
+                steps.wrong("settings", e.to_string());
+                return Ok(steps.into_list());
+            }
         };
         working(move || {
-            let mut steps = Vec::new();
-            connection.test(&Deaf, &mut |step| steps.push((step.name.to_owned(), step.ok, step.text)));
-            Ok(steps)
+            connection.test(&Deaf, &mut steps);
+            Ok(steps.into_list())
         })
         .await
     }

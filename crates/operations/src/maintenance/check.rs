@@ -426,17 +426,15 @@ impl App {
     async fn check_databases(&self, found: &mut Found) -> Result<(), OperationError> {
         for database in &self.file().databases {
             let name = database.name.as_str();
-            let steps = match self.test_database(name).await {
-                Ok(steps) => steps,
-                Err(e) => vec![("connect".to_owned(), false, e.to_string())],
-            };
-            for (step, _, text) in steps.into_iter().filter(|(_, ok, _)| !ok) {
-                let code = if step == "client" { "client_program" } else { "database" };
+            // The only error is that it was removed meanwhile.
+            let Ok(steps) = self.test_database(name).await else { continue };
+            for step in steps.into_iter().filter(|s| !s.ok) {
+                let code = if step.name == "client" { "client_program" } else { "database" };
                 found.add(
                     code,
                     name,
                     Level::Error,
-                    format!("{step}: {text}"),
+                    format!("{}: {}", step.name, step.text),
                     format!("then try: backupctl database test {name}"),
                     None,
                 );

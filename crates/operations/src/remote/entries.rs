@@ -5,7 +5,7 @@ use crate::secrets::{Entry, GivenSecret};
 use crate::{App, OperationError};
 use backup_catalogue::DestinationCounts;
 use backup_config::Section;
-use backup_model::{DestinationSettings, StoreUrl};
+use backup_model::{DestinationSettings, Step, Steps, StoreUrl};
 
 /// A tar archive of nothing, packed by gzip: what tests of destinations write. Every store takes it, the receiver too.
 const NOTHING: &[u8] = &[
@@ -141,23 +141,27 @@ impl App {
         SECRETS.iter().try_for_each(|key| self.forget_secret(&secret_name(name, key)))
     }
 
-    /// Writes, lists, reads and removes an object, step by step: name of the step, whether all is well, what was seen.
+    /// Writes, lists, reads and removes an object, step by step.
     ///
     /// # Errors
     /// There is none of this name.
-    pub async fn test_destination(&self, name: &str) -> Result<Vec<backup_stores::Step>, OperationError> {
+    pub async fn test_destination(&self, name: &str) -> Result<Vec<Step>, OperationError> {
+        let mut steps = Steps::start();
         let settings = self.need_destination(name)?;
         let store = match self.open_store(&settings).await {
             Ok(store) => store,
-            Err(e) => return Ok(vec![("settings".into(), false, e.to_string())]),
+            Err(e) => {
+                steps.wrong("settings", e.to_string());
+                return Ok(steps.into_list());
+            }
         };
-        let mut steps: Vec<backup_stores::Step> = vec![("settings".into(), true, settings.place.to_string())];
+        steps.ok("settings", settings.place.to_string());
         let key = format!("destination-test/full_{}.tar.gz", self.now().format("%Y-%m-%d_%H-%M-%S"));
         let scratch = self.need_home()?.state().join("uploads");
         std::fs::create_dir_all(&scratch)
             .map_err(|e| OperationError::Failed(format!("cannot make {}: {e}", scratch.display())))?;
-        steps.extend(backup_stores::test(&*store, &key, NOTHING, &scratch).await);
-        Ok(steps)
+        backup_stores::test(&*store, &key, NOTHING, &scratch, &mut steps).await;
+        Ok(steps.into_list())
     }
 }
 

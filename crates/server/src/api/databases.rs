@@ -6,13 +6,15 @@ use crate::problem::{ApiError, ApiResult};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use backup_model::Step;
 use backup_operations::{App, Caller, DatabaseEntry, DatabaseWish, GivenSecret};
 use backup_wire::{DatabaseRestoreRequest, DatabaseView, NewDatabase, Page, Problem, RunView, TestStep};
 use std::path::PathBuf;
 
 /// The steps of a test.
-pub(super) fn page_of_steps(steps: Vec<(String, bool, String)>) -> Page<TestStep> {
-    let items: Vec<TestStep> = steps.into_iter().map(|(step, ok, text)| TestStep { step, ok, text }).collect();
+pub(super) fn page_of_steps(steps: Vec<Step>) -> Page<TestStep> {
+    let items: Vec<TestStep> =
+        steps.into_iter().map(|s| TestStep { step: s.name, ok: s.ok, text: s.text, seconds: s.took.as_secs_f64() }).collect();
     let total = items.len() as u64;
     Page::new(items, total, 0)
 }
