@@ -22,7 +22,7 @@ pub async fn test(store: &dyn Store, name: &str, content: &[u8], scratch: &Path,
     let put = store.put(&key, &upload, &meter).await;
     let _ = tokio::fs::remove_file(&file).await;
     match put {
-        Ok(()) => steps.ok("write", format!("{} bytes as {key}", content.len())),
+        Ok(()) => steps.ok("write", format!("{} bytes written as {key}", content.len())),
         Err(e) => return steps.wrong("write", e.to_string()),
     }
     let (start, end) = (content.len() as u64 / 3, content.len() as u64);

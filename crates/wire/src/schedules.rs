@@ -17,12 +17,14 @@ pub struct ScheduleView {
     #[serde(default)]
     pub version: String,
     /// Free text for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Whether the clock starts it.
     pub enabled: bool,
     /// What is copied, as written in the file.
     pub source: Vec<String>,
     /// The database that is copied instead of files, by its name in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// What of a database is copied: `full`, `metadata` or `data`.
     pub content: String,
@@ -31,25 +33,31 @@ pub struct ScheduleView {
     /// When it runs, in words.
     pub trigger: String,
     /// The one-line form, where it fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub one_line: Option<String>,
     /// The zone of its times.
     pub timezone: String,
     /// `full`, `incremental` or `differential`.
     pub kind: String,
     /// When an archive is full all the same: a number of archives, `weekly`, `monthly` or an age.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub full_every: Option<String>,
     /// Full archives after the first are put together from the chain.
     pub consolidate: bool,
     /// Whether archives are encrypted.
     pub encrypted: bool,
     /// How often a version is restored for a trial, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub drill_seconds: Option<u64>,
     /// How much is read back, how often: percent and seconds.
     #[schema(value_type = Option<Vec<f64>>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub scrub: Option<(f64, u64)>,
     /// When a version was last proven restorable, unless something withdrew that since.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub proven: Option<ProvenView>,
     /// The last trial restore.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_drill: Option<DrillView>,
     /// `gzip`, `zstd` or `none`, with a level if it is not the usual one.
     pub compression: String,
@@ -60,12 +68,14 @@ pub struct ScheduleView {
     /// Upper bound of the random delay, in seconds.
     pub jitter_seconds: u64,
     /// Limit of a run, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_seconds: Option<u64>,
     /// Do not cross into other file systems.
     pub one_file_system: bool,
     /// Leave out the contents of folders marked by `CACHEDIR.TAG`.
     pub exclude_caches: bool,
     /// Leave out larger files.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_file_size: Option<u64>,
     /// Where its archives go; empty is the home alone.
     #[serde(default)]
@@ -77,15 +87,20 @@ pub struct ScheduleView {
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub settings: serde_json::Map<String, serde_json::Value>,
     /// When it runs next.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub next: Option<DateTime<FixedOffset>>,
     /// Its last run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<LastRunView>,
     /// When a backup last succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_good: Option<DateTime<FixedOffset>>,
     /// Why retention is frozen until somebody confirms.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub frozen: Option<String>,
     /// Since when it has had no good backup for longer than it should.
     #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stale: Option<DateTime<FixedOffset>>,
 }
 
@@ -134,20 +149,28 @@ pub struct LastRunView {
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct KeepView {
     /// The newest so many.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last: Option<u32>,
     /// The newest of so many hours.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hourly: Option<u32>,
     /// The newest of so many days.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub daily: Option<u32>,
     /// The newest of so many weeks.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub weekly: Option<u32>,
     /// The newest of so many months.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub monthly: Option<u32>,
     /// The newest of so many years.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub yearly: Option<u32>,
     /// All that are at most so many days old.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub days: Option<u32>,
     /// All that are at most so many seconds older than the newest.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub within_seconds: Option<u64>,
 }
 

@@ -63,7 +63,7 @@ export function Test({
                 <Text size="sm" span className="mono">
                   <Said text={step.text} />
                 </Text>{" "}
-                <Text size="xs" c="dimmed" span>
+                <Text size="xs" c="dimmed" span style={{ whiteSpace: "nowrap" }}>
                   {f.duration(step.seconds)}
                 </Text>
               </List.Item>
