@@ -49,6 +49,17 @@ pub(crate) fn aside(text: &str) {
     eprintln!("{text}");
 }
 
+/// A number of things in words: `1 file`, `2 files`.
+pub(crate) fn counted(n: impl TryInto<u64>, one: &str, many: &str) -> String {
+    let n = n.try_into().unwrap_or(u64::MAX);
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// Files and folders in words.
+pub(crate) fn files_and_folders(files: u64, folders: u64) -> String {
+    format!("{}, {}", counted(files, "file", "files"), counted(folders, "folder", "folders"))
+}
+
 /// A time to the minute.
 pub(crate) fn time(at: Option<DateTime<FixedOffset>>) -> String {
     at.map_or_else(|| "-".to_owned(), |t| t.format("%Y-%m-%d %H:%M").to_string())

@@ -48,7 +48,13 @@ impl Shown {
             self.last_line = Instant::now();
             let part = p.total_bytes.filter(|t| *t > 0).map(|t| format!(" ({} %)", p.bytes.min(t) * 100 / t)).unwrap_or_default();
             let rate = format_size((p.bytes as f64 / p.seconds.max(0.1)) as u64);
-            let _ = writeln!(std::io::stderr(), "{}: {} files, {}{part}, {rate}/s", self.what, p.files, format_size(p.bytes));
+            let _ = writeln!(
+                std::io::stderr(),
+                "{}: {}, {}{part}, {rate}/s",
+                self.what,
+                output::counted(p.files, "file", "files"),
+                format_size(p.bytes)
+            );
         }
     }
 }
@@ -96,24 +102,16 @@ pub(crate) fn tell(run: &RunView) -> Result<(), Failure> {
     let rate = if seconds > 0.05 { format!(", {}/s", format_size((run.bytes as f64 / seconds) as u64)) } else { String::new() };
     let took = format_duration(seconds);
     let of_database = run.tables > 0 || run.records > 0 || !matches!(run.form.as_str(), "tar" | "");
+    let held = if of_database {
+        format!("{}, {}", output::counted(run.tables, "table", "tables"), output::counted(run.records, "row", "rows"))
+    } else {
+        output::files_and_folders(run.files, run.folders)
+    };
     let what = match run.operation.as_str() {
-        "backup" if of_database => format!(
-            "{} tables, {} rows, {} into {} in {took}{rate}",
-            run.tables,
-            run.records,
-            format_size(run.bytes),
-            format_size(run.stored)
-        ),
-        "restore" | "drill" if of_database => format!("{} tables, {} rows in {took}", run.tables, run.records),
-        "backup" => format!(
-            "{} files, {} folders, {} into {} in {took}{rate}",
-            run.files,
-            run.folders,
-            format_size(run.bytes),
-            format_size(run.stored)
-        ),
+        "backup" => format!("{held}, {} into {} in {took}{rate}", format_size(run.bytes), format_size(run.stored)),
+        "restore" | "drill" if of_database => format!("{held} in {took}"),
         "verify" => format!("{} in {took}{rate}", format_size(run.bytes)),
-        _ => format!("{} files, {} folders, {} in {took}{rate}", run.files, run.folders, format_size(run.bytes)),
+        _ => format!("{}, {} in {took}{rate}", output::files_and_folders(run.files, run.folders), format_size(run.bytes)),
     };
     let name = output::safe(&run.name);
     match run.status.as_str() {

@@ -247,7 +247,7 @@ fn an_encrypted_home_comes_back_with_its_passphrase_only() {
     recover("new", &["--passphrase-file", "other"]).code(1);
     assert!(!home.path().join("new/schedules.toml").exists(), "a failure leaves no home");
     let said = recover("new", &["--passphrase-file", "phrase"]).all();
-    assert!(said.contains("as of") && said.contains("1 schedules, "), "{said}");
+    assert!(said.contains("as of") && said.contains("1 schedule, "), "{said}");
     home.ok(&["--home", "new", "restore", "docs", "--to", "back"]);
     let file = home.path().join("back").join(home.path().strip_prefix("/").expect("absolute")).join("documents/letter");
     assert_eq!(fs::read_to_string(file).expect("a file"), "dear all");

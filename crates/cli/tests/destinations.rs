@@ -234,7 +234,7 @@ fn story(place: Place<'_>) {
         let _ = fs::remove_file(&path);
     }
     let said = home.run(&refs(&["--home", ".", "recover", &place.url], &keep)).all();
-    assert!(said.contains("as of") && said.contains("1 schedules"), "{said}");
+    assert!(said.contains("as of") && said.contains("1 schedule, "), "{said}");
     home.run(&refs(&["--home", ".", "recover", &place.url], &keep)).code(1).says("is a home already");
     assert_eq!(home.ok(&["history", "docs"]), before_history);
     let after_list: Value = serde_json::from_str(&home.ok(&["--json", "list"])).expect("JSON");

@@ -188,7 +188,7 @@ fn without_a_daemon_everything_works_too() {
     // In place, after a loss.
     fs::remove_dir_all(home.path().join("photos/sub 1")).expect("removed");
     let dry = home.ok(&["restore", "all", "--in-place", "--dry-run"]);
-    assert!(dry.contains("dry run: 1 files"), "{dry}");
+    assert!(dry.contains("dry run: 1 file, "), "{dry}");
     home.ok(&["restore", "all", "--in-place"]);
     assert!(home.path().join("photos/sub 1/file 1.txt").exists());
 }

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::args::{AuditCommand, TokenCommand, UserCommand};
 use crate::failure::Failure;
-use crate::output::{self, exact, line, safe, table};
+use crate::output::{self, counted, exact, line, safe, table};
 use crate::password;
 use backup_client::{Method, encode};
 use backup_wire::{
@@ -173,7 +173,11 @@ pub(super) async fn audit(c: &Context, command: AuditCommand) -> Result<u8, Fail
                 (Some(seq), reason) => {
                     line(format!("the audit log was changed: entry {seq}: {}", reason.unwrap_or_default()))?;
                 }
-                _ => line(format!("{} entries, all as they were written; the last hash is {}", check.entries, check.head))?,
+                _ => line(format!(
+                    "{}, all as they were written; the last hash is {}",
+                    counted(check.entries, "entry", "entries"),
+                    check.head
+                ))?,
             }
             Ok(code)
         }

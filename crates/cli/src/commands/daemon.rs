@@ -3,7 +3,7 @@
 use super::Context;
 use crate::connect::{daemon, other_owner, socket, start_log, to_daemon};
 use crate::failure::Failure;
-use crate::output::{self, exact, line, safe, time};
+use crate::output::{self, counted, exact, line, safe, time};
 use backup_client::{Client, ClientError};
 use backup_config::Home;
 use backup_model::format_size;
@@ -118,7 +118,7 @@ fn told(c: &Context, status: &StatusView) -> Result<u8, Failure> {
         output::json(status)?;
         return Ok(0);
     }
-    line(format!("backupd runs (pid {}), {} schedules", status.pid, status.schedules))?;
+    line(format!("backupd runs (pid {}), {}", status.pid, counted(status.schedules, "schedule", "schedules")))?;
     if let Some(name) = &status.next_schedule {
         line(format!("next run: {name} at {}", time(status.next)))?;
     }
@@ -213,7 +213,7 @@ pub(super) async fn reload(c: &Context) -> Result<u8, Failure> {
     if c.json {
         output::json(&status)?;
     } else {
-        line(format!("read {}: {} schedules", home.schedules().display(), status.schedules))?;
+        line(format!("read {}: {}", home.schedules().display(), counted(status.schedules, "schedule", "schedules")))?;
     }
     Ok(0)
 }
@@ -267,8 +267,11 @@ pub(super) async fn status(c: &Context) -> Result<u8, Failure> {
     }
     line(format!("archives  {}, {}", s.archives, format_size(s.stored)))?;
     for run in &s.runs {
-        let progress =
-            run.progress.as_ref().map(|p| format!(", {} files, {}", p.files, format_size(p.bytes))).unwrap_or_default();
+        let progress = run
+            .progress
+            .as_ref()
+            .map(|p| format!(", {}, {}", counted(p.files, "file", "files"), format_size(p.bytes)))
+            .unwrap_or_default();
         line(format!("{:<9} {} of {} (run {}){progress}", run.status, run.operation, safe(&run.name), run.id))?;
     }
     for frozen in &s.frozen {

@@ -5,7 +5,7 @@ use super::databases::{absolute, steps};
 use crate::args::{DestinationArgs, DestinationCommand, KeyArgs, RecoverArgs, SecretArgs};
 use crate::connect;
 use crate::failure::Failure;
-use crate::output::{self, exact, line, safe, table};
+use crate::output::{self, counted, exact, line, safe, table};
 use crate::password;
 use backup_client::{Method, encode};
 use backup_model::{StoreUrl, format_size};
@@ -199,8 +199,11 @@ pub(super) async fn recover(c: &Context, what: RecoverArgs) -> Result<u8, Failur
     }
     line(format!("recovered {} as of {}, from the kit of {}", root.display(), exact(Some(made)), safe(&done.host)))?;
     line(format!(
-        "  {} schedules, {} runs of the history, {} archives in {}",
-        done.schedules, done.runs, done.archives, done.destination
+        "  {}, {} of the history, {} in {}",
+        counted(done.schedules, "schedule", "schedules"),
+        counted(done.runs, "run", "runs"),
+        counted(done.archives, "archive", "archives"),
+        done.destination
     ))?;
     for note in &done.notes {
         line(format!("  note: {}", safe(note)))?;

@@ -151,10 +151,9 @@ pub(super) async fn restore(c: &Context, what: RestoreArgs) -> Result<u8, Failur
             line(format!("would restore {}", output::safe(&note.path)))?;
         }
         line(format!(
-            "dry run: {} files, {} folders, {} other entries would be restored to {}",
-            done.files,
-            done.folders,
-            done.others,
+            "dry run: {}, {} would be restored to {}",
+            output::files_and_folders(done.files, done.folders),
+            output::counted(done.others, "other entry", "other entries"),
             target.display()
         ))?;
         return Ok(code);

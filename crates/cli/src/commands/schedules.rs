@@ -3,7 +3,7 @@
 use super::Context;
 use crate::args::SettingArgs;
 use crate::failure::Failure;
-use crate::output::{self, line, safe, table, time};
+use crate::output::{self, counted, line, safe, table, time};
 use backup_client::{Method, encode};
 use backup_config::OneLine;
 use backup_model::{format_duration, format_size};
@@ -206,7 +206,7 @@ pub(super) async fn import(c: &Context, file: &Path, dry_run: bool, allow_missin
         wishes.push((n + 1, name, set));
     }
     let connection = c.connect().await?;
-    let mut made = 0;
+    let mut made = 0_u64;
     for (n, name, set) in wishes {
         if dry_run {
             line(format!("would create {name}"))?;
@@ -216,7 +216,8 @@ pub(super) async fn import(c: &Context, file: &Path, dry_run: bool, allow_missin
         let result: Result<ScheduleView, _> = connection.client.post("/api/v1/schedules", &wish).await;
         let view = result.map_err(|e| {
             let e = Failure::from(e);
-            Failure::new(e.code, format!("{}, line {n}: {}; {made} schedules were imported before it", file.display(), e.message))
+            let before = counted(made, "schedule", "schedules");
+            Failure::new(e.code, format!("{}, line {n}: {}; {before} imported before it", file.display(), e.message))
         })?;
         made += 1;
         say(c, &view, "created")?;
