@@ -199,8 +199,8 @@ impl Catalogue {
     pub async fn hurry_copies(&self, destination: Option<&str>, now: DateTime<Utc>) -> Result<u64, CatalogueError> {
         let filter = if destination.is_some() { "destination = $1" } else { "$1 = ''" };
         let sql = format!("UPDATE copies SET due = $2 WHERE {filter} AND state IN ('waiting', 'deleting')");
-        let done =
-            sqlx::query(sqlx::AssertSqlSafe(sql)).bind(destination.unwrap_or("")).bind(millis(now)).execute(&self.pool).await?;
+        let hurry = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(destination.unwrap_or("")).bind(millis(now));
+        let done = self.write(hurry).await?;
         Ok(done.rows_affected())
     }
 

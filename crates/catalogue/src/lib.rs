@@ -216,6 +216,18 @@ impl Catalogue {
         }
     }
 
+    /// Carries out one statement that may change several rows, or whose triggers do: by itself it would lock them in
+    /// another order than somebody else's transaction, and PostgreSQL would end one of the two (deadlock).
+    async fn write(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Any, sqlx::any::AnyArguments>,
+    ) -> Result<sqlx::any::AnyQueryResult, CatalogueError> {
+        let mut transaction = self.begin().await?;
+        let done = query.execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(done)
+    }
+
     /// Whether what is written here outlives the process.
     #[must_use]
     pub fn is_recorded(&self) -> bool {

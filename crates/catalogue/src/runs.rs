@@ -146,7 +146,7 @@ impl Catalogue {
         now: DateTime<Utc>,
         until: DateTime<Utc>,
     ) -> Result<bool, CatalogueError> {
-        let done = sqlx::query(
+        let claim = sqlx::query(
             "UPDATE runs SET status = 'running', started = $1, lease_host = $2, lease_boot = $3, lease_pid = $4, lease_until = $5 \
              WHERE id = $6 AND status = 'pending'",
         )
@@ -155,9 +155,8 @@ impl Catalogue {
         .bind(&lease.boot)
         .bind(i64::from(lease.pid))
         .bind(millis(until))
-        .bind(id.to_string())
-        .execute(&self.pool)
-        .await?;
+        .bind(id.to_string());
+        let done = self.write(claim).await?;
         Ok(done.rows_affected() == 1)
     }
 
@@ -166,13 +165,12 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] from the database.
     pub async fn renew(&self, lease: &Lease, until: DateTime<Utc>) -> Result<(), CatalogueError> {
-        sqlx::query("UPDATE runs SET lease_until = $1 WHERE status = 'running' AND lease_host = $2 AND lease_boot = $3 AND lease_pid = $4")
+        let renew = sqlx::query("UPDATE runs SET lease_until = $1 WHERE status = 'running' AND lease_host = $2 AND lease_boot = $3 AND lease_pid = $4")
             .bind(millis(until))
             .bind(&lease.host)
             .bind(&lease.boot)
-            .bind(i64::from(lease.pid))
-            .execute(&self.pool)
-            .await?;
+            .bind(i64::from(lease.pid));
+        self.write(renew).await?;
         Ok(())
     }
 

@@ -368,6 +368,29 @@ async fn two_processes_may_open_a_new_catalogue_at_once(place: &Place) {
     assert_eq!(u8::from(one.expect("claimed")) + u8::from(two.expect("claimed")), 1, "one of them has it");
 }
 
+async fn many_writers_stand_in_nobodys_way(place: &Place) {
+    let n = place.another();
+    let catalogues = [place.open(n).await, place.open(n).await];
+    let t = at("2026-11-21T09:00:00Z");
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..8 {
+        let c = catalogues[writer % 2].clone();
+        writers.spawn(async move {
+            for _ in 0..25 {
+                let run = new("x", Operation::Verify, t);
+                ended(&c, &run, &finish(RunStatus::Completed, t, None)).await;
+                c.renew(&lease(), t + Duration::seconds(90)).await.expect("renewed");
+                c.hurry_copies(None, t).await.expect("hurried");
+            }
+        });
+    }
+    while let Some(done) = writers.join_next().await {
+        done.expect("a writer");
+    }
+    let sums = catalogues[0].run_sums().await.expect("sums");
+    assert_eq!(sums.into_iter().find(|(_, status, _)| status == "completed").map(|(.., n)| n), Some(200), "each counts once");
+}
+
 async fn users_and_secrets(place: &Place) {
     let c = place.fresh().await;
     let t = at("2026-11-21T09:00:00Z");
@@ -519,4 +542,4 @@ macro_rules! on_both {
     };
 }
 
-on_both! { a_run_from_wish_to_end archives_are_kept_pinned_verified_and_forgotten history_filters_sorts_pages_and_counts_exactly states_of_schedules_are_kept two_processes_may_open_a_new_catalogue_at_once users_and_secrets the_audit_log_is_a_chain alerts_wait_in_the_outbox predecessors_have_numbers }
+on_both! { a_run_from_wish_to_end archives_are_kept_pinned_verified_and_forgotten history_filters_sorts_pages_and_counts_exactly states_of_schedules_are_kept two_processes_may_open_a_new_catalogue_at_once many_writers_stand_in_nobodys_way users_and_secrets the_audit_log_is_a_chain alerts_wait_in_the_outbox predecessors_have_numbers }
