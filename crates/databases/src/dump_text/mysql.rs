@@ -209,7 +209,9 @@ impl<'a> MysqlReader<'a> {
                     if end.is_some() {
                         if self.state == State::LineComment { self.end_comment() } else { self.end_delimiter(out)? }
                     }
-                    part.len()
+                    // Nothing may be left of an empty one: the end of the line is read anew.
+                    i += part.len();
+                    continue;
                 }
                 State::BlockComment => match memchr::memmem::find(rest, b"*/") {
                     Some(n) => {
@@ -520,7 +522,10 @@ mod tests {
     fn backslashes_mean_what_the_mode_says() {
         let dump = br"/*!50003 SET sql_mode = 'ANSI,NO_BACKSLASH_ESCAPES' */ ;
 DELIMITER ;;
-CREATE PROCEDURE `q`() begin select '\'; select 'a;;'; end ;;
+CREATE PROCEDURE `q`() begin select '\';
+#
+#
+select 'a;;'; end ;;
 DELIMITER ;
 /*!50003 SET @saved = @@sql_mode, sql_mode = @saved_sql_mode */ ;
 INSERT INTO `t` VALUES ('it\'s;'),('b');
