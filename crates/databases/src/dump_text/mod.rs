@@ -206,6 +206,12 @@ fn comment(text: &[u8], dialect: Dialect) -> usize {
     i
 }
 
+/// Bytes of `/*!` or `/*M!` with its version, which has at most six digits.
+fn marker(text: &[u8]) -> usize {
+    let begin = 3 + usize::from(text.get(2) == Some(&b'M'));
+    begin + text.iter().skip(begin).take(6).take_while(|b| b.is_ascii_digit()).count()
+}
+
 /// The words of a statement's begin: plain words in capitals, quoted names as they are with their quote in front.
 /// Comments are passed over.
 pub(crate) fn words(text: &[u8], limit: usize, dialect: Dialect) -> Vec<String> {
@@ -214,10 +220,7 @@ pub(crate) fn words(text: &[u8], limit: usize, dialect: Dialect) -> Vec<String> 
     while i < text.len() && out.len() < limit {
         match text[i] {
             b'/' if dialect != Dialect::Postgres && (text[i..].starts_with(b"/*!") || text[i..].starts_with(b"/*M!")) => {
-                i += 3 + usize::from(text[i + 2] == b'M');
-                while text.get(i).is_some_and(u8::is_ascii_digit) {
-                    i += 1;
-                }
+                i += marker(&text[i..]);
             }
             b'-' | b'/' if comment(&text[i..], dialect) > 0 => i += comment(&text[i..], dialect),
             quote @ (b'"' | b'`' | b'\'') if quote != b'`' || dialect != Dialect::Postgres => {

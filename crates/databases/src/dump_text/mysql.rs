@@ -1,6 +1,6 @@
 //! Dumps of `mysqldump` and `mariadb-dump`.
 
-use super::{Counted, Dialect, DumpText, Judge, Out, Statement, WORD, joined, table_key, words};
+use super::{Counted, Dialect, DumpText, Judge, Out, Statement, WORD, joined, marker, table_key, words};
 use std::io;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -328,10 +328,7 @@ impl<'a> MysqlReader<'a> {
                 return self.begin_line(rest, out);
             }
             b'/' if rest.starts_with(b"/*!") || rest.starts_with(b"/*M!") => {
-                let mut n = 3 + usize::from(rest[2] == b'M');
-                while rest.get(n).is_some_and(u8::is_ascii_digit) {
-                    n += 1;
-                }
+                let n = marker(rest);
                 self.executable = true;
                 self.push(&rest[..n], out)?;
                 return Ok(n);
