@@ -8,7 +8,7 @@ use backup_config::{Editor, File, Home, local_zone};
 use chrono_tz::Tz;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tokio::sync::Notify;
 
 /// Who works on runs that are asked for.
@@ -34,8 +34,8 @@ pub enum Door {
 struct Config {
     /// The last valid state.
     file: Arc<File>,
-    /// The versions of its schedules, in its order.
-    versions: Arc<[String]>,
+    /// The versions of its schedules, in its order, once somebody has asked.
+    versions: OnceLock<Arc<[String]>>,
     /// What is wrong with the present state, if something is.
     error: Option<String>,
     /// Inode, size and times of the file when it was read.
@@ -252,7 +252,8 @@ impl App {
     #[must_use]
     pub fn versions(&self) -> (Arc<File>, Arc<[String]>) {
         let config = self.0.config.read().unwrap_or_else(PoisonError::into_inner);
-        (Arc::clone(&config.file), Arc::clone(&config.versions))
+        let make = || config.file.schedules.iter().map(backup_config::version_of).collect();
+        (Arc::clone(&config.file), Arc::clone(config.versions.get_or_init(make)))
     }
 
     /// What is wrong with the schedules file as it stands, if something is.
@@ -350,7 +351,7 @@ impl App {
                 if config.error.take().is_some() {
                     tracing::info!("schedules.toml is valid again");
                 }
-                config.versions = file.schedules.iter().map(backup_config::version_of).collect();
+                config.versions = OnceLock::new();
                 config.file = Arc::new(file);
             }
             Err(e) => {
@@ -362,7 +363,7 @@ impl App {
                 if first {
                     let mut file = File::default();
                     file.daemon.web.listen = None;
-                    config.versions = Arc::default();
+                    config.versions = OnceLock::new();
                     config.file = Arc::new(file);
                 }
                 config.error = Some(error);
